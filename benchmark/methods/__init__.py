@@ -1,0 +1,1 @@
+"""The entrants, one file each."""

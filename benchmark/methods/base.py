@@ -1,0 +1,79 @@
+"""The contract of a method: fit on what it may see, then embed every pixel of the scene."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from benchmark.memo import ScopedMemo
+from hsicl_core.observing import Observer
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitData:
+    """All that a method's fit is given. Labels it may not see are not in it.
+
+    Attributes:
+        cube: (height, width, bands) float32 on ``device``, shared with other fits: not to be changed.
+        pixels: (n,) int64 flat indices of the pixels whose patches may be drawn.
+        labels: (height * width,) int64, -1 everywhere except where the method's ``sees_labels`` allows.
+        seed: seed of every random draw of the fit.
+        device: where to compute.
+        observer: told what happens during training; it measures with labels that the method cannot see.
+        memo: keeps what other fits of the same pixels of the same scene can use too.
+    """
+
+    cube: Tensor
+    pixels: Tensor
+    labels: Tensor
+    seed: int
+    device: torch.device
+    observer: Observer
+    memo: ScopedMemo
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """What a fit gives back.
+
+    Attributes:
+        embed: maps nothing to the embedding of all pixels, (height * width, dim) float32 on any device.
+        n_parameters: learnt parameters of the encoder.
+        curves: points (name, step, value) watched during training.
+    """
+
+    embed: Callable[[], Tensor]
+    n_parameters: int = 0
+    curves: list[tuple[str, int, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(ABC):
+    """A competitor. Its dataclass fields are its parameters; ``__post_init__`` checks them.
+
+    Attributes:
+        sees_labels: the labels its fit may see: ``"none"``, ``"train"``, or ``"all"`` (a bound, set apart in tables).
+    """
+
+    sees_labels: ClassVar[str] = "none"
+
+    @property
+    def receptive_field(self) -> int:
+        """Side in pixels, odd, of the window that one pixel's embedding depends on."""
+        return 1
+
+    @abstractmethod
+    def fit(self, data: FitData) -> Fit:
+        """Fit to ``data``; the same data and parameters give the same embedding, bit for bit, on one machine.
+
+        Raises:
+            hsicl_core.NonFiniteLossError: training diverged.
+        """
+
+
+MEMBER: Any = Method

@@ -1,0 +1,41 @@
+"""The reference: SimCLR's NT-Xent, all other samples of the batch are negatives.
+
+Source: Chen et al. 2020, arXiv 2002.05709, eq. 1.
+Differs: encoder and views are those of ours, so that only the negatives differ.
+Cost: encoder forward and backward on 2 * batch patches, O(batch^2) similarities per step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmark.methods._contrastive import ContrastiveMethod
+from benchmark.methods.base import FitData
+from hsicl_core.losses.mined_info_nce import MinedContrastiveLoss
+from hsicl_core.miners.mixture import MixtureMiner
+
+
+@dataclass(frozen=True, kw_only=True)
+class NTXent(ContrastiveMethod):
+    """Plain contrastive pretraining.
+
+    Attributes:
+        temperature: of the loss.
+    """
+
+    temperature: float = 0.1
+
+    def make_miner(self) -> MixtureMiner:
+        """Return the miner that keeps every candidate."""
+        return MixtureMiner(elimination="off")
+
+    def make_loss(self) -> MinedContrastiveLoss:
+        """Return the loss, which over all candidates is NT-Xent."""
+        return MinedContrastiveLoss(temperature=self.temperature)
+
+    def pseudo_labels(self, data: FitData, image: Tensor) -> Tensor:
+        """Return -1 for every pixel."""
+        return torch.full_like(data.pixels, -1)

@@ -1,0 +1,92 @@
+"""From a user's words to a checked Trial, before anything is computed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmark.memo import Memo
+from benchmark.registries import METHODS, PROTOCOLS
+from benchmark.scene import Scene
+from benchmark.split import Split, make_split
+from benchmark.trial import SplitSpec, Trial, canonical_json
+from hsicl_core.checks import check_choice, check_integer
+from hsicl_core.errors import InvalidValueError, UnknownNameError
+
+_SPLITS = Memo(size=64)
+
+
+def split_of(scene: Scene, spec: SplitSpec) -> Split:
+    """Return the split of ``scene`` that ``spec`` describes, made once per process."""
+
+    def make() -> Split:
+        return make_split(
+            scene.labels, rule=spec.rule, labels_per_class=spec.labels_per_class, val_per_class=spec.val_per_class,
+            patch_size=spec.patch_size, index=spec.index,
+        )  # fmt: skip
+
+    split: Split = _SPLITS.get((scene.hash, spec), make)
+    return split
+
+
+def plan_trial(
+    scene: Scene, *, method: str, params: Mapping[str, Any] | None = None, protocol: str = "linear",
+    protocol_params: Mapping[str, Any] | None = None, split: SplitSpec | None = None, seed: int = 0,
+    purpose: str = "trial",
+) -> Trial:  # fmt: skip
+    """Return the trial, every parameter filled in and checked, its split tried.
+
+    Args:
+        scene: the scene.
+        method: registered name.
+        params: parameters of the method that differ from its defaults.
+        protocol: registered name.
+        protocol_params: parameters of the protocol that differ from its defaults.
+        split: how pixels are divided; the default is SplitSpec().
+        seed: seed of the method, >= 0.
+        purpose: ``"trial"``, or ``"search"``: scored on validation only.
+
+    Raises:
+        UnknownNameError: no such method, protocol, rule or parameter.
+        InvalidValueError: a value outside its range, or a method that sees farther than the split guards.
+        SplitError: the labels cannot support the split.
+    """
+    split = split or SplitSpec()
+    check_integer("seed", seed, minimum=0)
+    check_choice("purpose", purpose, ("search", "trial"))
+    entrant = _instance("method", method, METHODS.get(method), params or {})
+    scorer = _instance("protocol", protocol, PROTOCOLS.get(protocol), protocol_params or {})
+    if entrant.receptive_field > split.patch_size:
+        raise InvalidValueError(
+            f"method {method!r} sees {entrant.receptive_field} x {entrant.receptive_field} pixels, the split guards "
+            f"patch_size={split.patch_size}: raise the split's patch_size or lower the method's"
+        )
+    split_of(scene, split)
+    return Trial(
+        scene=scene.name, scene_hash=scene.hash, split=split, seed=seed, purpose=purpose,
+        method=method, params=canonical_json(dataclasses.asdict(entrant)),
+        protocol=protocol, protocol_params=canonical_json(dataclasses.asdict(scorer)),
+    )  # fmt: skip
+
+
+def _instance(family: str, name: str, member: type[Any], params: Mapping[str, Any]) -> Any:
+    known = parameter_names(member)
+    for parameter in params:
+        if parameter not in known:
+            raise UnknownNameError(f"parameter of {family} {name!r}:", parameter, known)
+    return member(**params)
+
+
+def parameter_names(member: type[Any]) -> list[str]:
+    """Return the names of a method's or protocol's parameters."""
+    return [field.name for field in dataclasses.fields(member)]
+
+
+def group_trials(trials: Iterable[Trial]) -> list[tuple[Trial, ...]]:
+    """Return the trials in groups that share one fit, in the order in which their first trials come."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        uses_split = METHODS.get(trial.method).sees_labels == "train"
+        groups.setdefault(trial.fit_id(uses_split), []).append(trial)
+    return [tuple(group) for group in groups.values()]

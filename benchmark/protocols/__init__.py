@@ -1,0 +1,1 @@
+"""The ways to score an embedding, one file each."""

@@ -1,0 +1,60 @@
+"""The contract of a protocol: choose on validation, then predict. It never holds a test label."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A classifier and what was chosen for it on validation.
+
+    Attributes:
+        predict: maps (n, dim) embeddings to (n,) class indices.
+        parameters: the chosen hyperparameters.
+    """
+
+    predict: Callable[[Floats], Labels]
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(ABC):
+    """A way to score an embedding. Its dataclass fields are its parameters."""
+
+    @abstractmethod
+    def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
+        """Return the classifier, fitted on train, that is the best on validation.
+
+        Args:
+            train_x: (n_train, dim) embeddings.
+            train_y: (n_train,) class indices.
+            val_x: (n_val, dim) embeddings.
+            val_y: (n_val,) class indices.
+        """
+
+
+def best_on_validation(
+    candidates: Iterable[tuple[dict[str, Any], Callable[[Floats], Labels]]], val_x: Floats, val_y: Labels
+) -> Chosen:
+    """Return the candidate with the most validation pixels right; the earlier one on a tie."""
+    best, best_right = None, -1
+    for parameters, predict in candidates:
+        right = int((predict(val_x) == val_y).sum())
+        if right > best_right:
+            best, best_right = Chosen(predict, parameters), right
+    if best is None:
+        raise ValueError("a protocol must offer at least one candidate")
+    return best
+
+
+MEMBER: Any = Protocol

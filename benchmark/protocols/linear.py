@@ -1,0 +1,38 @@
+"""Linear probe: multinomial logistic regression on frozen, standardised embeddings.
+
+Source: the usual evaluation of representations (e.g. Chen et al. 2020, arXiv 2002.05709, sec. 2.3).
+Differs: fitted to convergence by scikit-learn's L-BFGS, its L2 penalty chosen on validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearProbe(Protocol):
+    """Logistic regression.
+
+    Attributes:
+        inverse_penalties: values of scikit-learn's C to choose from, in order of preference on a tie.
+    """
+
+    inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
+
+    def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
+        """Return the best of the fits. See the base class."""
+
+        def candidates() -> Iterator[tuple[dict[str, Any], Callable[[Floats], Labels]]]:
+            for value in self.inverse_penalties:
+                model = make_pipeline(StandardScaler(), LogisticRegression(C=value, max_iter=2000))
+                yield {"C": value}, model.fit(train_x, train_y).predict
+
+        return best_on_validation(candidates(), val_x, val_y)

@@ -1,0 +1,223 @@
+"""Run trials in this process: fit once for all that share the fit, score each, give back records."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import platform
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark import provenance
+from benchmark.computing import peak_memory_mib, reproducibly, reset_peak_memory, resolve_device
+from benchmark.diagnostics import NegativeDiagnostics
+from benchmark.memo import Memo, ScopedMemo
+from benchmark.methods.base import FitData, Method
+from benchmark.planning import group_trials, split_of
+from benchmark.protocols.base import Chosen
+from benchmark.registries import METHODS, PROTOCOLS
+from benchmark.scene import Scene
+from benchmark.split import Split, leakage
+from benchmark.trial import BENCHMARK_VERSION, Trial, canonical_json
+from hsicl_core.errors import InvalidValueError
+from hsicl_core.training import NonFiniteLossError
+from results.metrics import confusion_matrix
+from results.record import RunRecord
+
+_log = logging.getLogger(__name__)
+_MEMO = Memo(size=16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedScene:
+    """What the trials of a group share.
+
+    Attributes:
+        embedding: (height * width, dim) float32.
+        columns: the record's columns that the fit decides.
+    """
+
+    embedding: NDArray[np.float32]
+    columns: dict[str, Any]
+
+
+def run_trial(trial: Trial, scene: Scene, *, device: str = "auto") -> RunRecord:
+    """Return the record of one trial. See ``run_group``."""
+    return next(run_group([trial], scene, device=device))
+
+
+def run_group(trials: Sequence[Trial], scene: Scene, *, device: str = "auto") -> Iterator[RunRecord]:
+    """Yield one record per trial, in order. A trial that fails gives a record that says why.
+
+    Args:
+        trials: they share one fit, as ``group_trials`` gives them.
+        scene: the scene they name; it is copied, never changed.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        InvalidValueError: the trials do not share one fit, the scene is another one, or the device is not there.
+    """
+    target = resolve_device(device)
+    if len(group_trials(trials)) != 1:
+        raise InvalidValueError("run_group takes trials that share one fit: group them with group_trials first")
+    if trials[0].scene_hash != scene.hash:
+        raise InvalidValueError(
+            f"the trial was planned for scene {trials[0].scene!r} with hash {trials[0].scene_hash}, got hash "
+            f"{scene.hash}: plan it again with this scene"
+        )
+    with reproducibly():
+        try:
+            fitted = fit_scene(trials[0], scene, target)
+        except Exception as error:
+            for trial in trials:
+                yield _failure(trial, error)
+            return
+        for trial in trials:
+            try:
+                yield _score(trial, scene, fitted, n_shared=len(trials))
+            except Exception as error:
+                yield _failure(trial, error)
+
+
+def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
+    """Fit the trial's method and embed every pixel of the scene."""
+    method = METHODS.get(trial.method)(**trial.method_params())
+    started = dt.datetime.now(dt.UTC)
+    reset_peak_memory(device)
+    memo = ScopedMemo(_MEMO, scene.hash, str(device))
+    # A copy: the scene may be memory that other processes read, and torch would write through it.
+    cube = memo.get("cube", lambda: torch.from_numpy(np.array(scene.cube, dtype=np.float32)).to(device))
+    all_labels = torch.from_numpy(np.array(scene.labels, dtype=np.int64).reshape(-1)).to(device)
+    diagnostics = NegativeDiagnostics(all_labels)
+    clock = time.perf_counter()
+    fit = method.fit(
+        FitData(
+            cube=cube, pixels=torch.arange(len(all_labels), device=device),
+            labels=_visible_labels(method, trial, scene, all_labels), seed=trial.seed, device=device,
+            observer=diagnostics, memo=memo,
+        )
+    )  # fmt: skip
+    _wait_for(device)
+    fit_s = time.perf_counter() - clock
+    embedding = fit.embed().float().cpu().numpy()
+    embed_s = time.perf_counter() - clock - fit_s
+    if not np.isfinite(embedding).all():
+        raise NonFiniteLossError("the embedding holds NaN or infinity: training diverged; lower the learning rate")
+    head, is_dirty = provenance.commit()
+    points = [*fit.curves, *diagnostics.curves]
+    columns = {
+        # Every method fits on all pixels of the scene, test pixels too.
+        "transductive": True,
+        "curves": [{"name": name, "step": step, "value": value} for name, step, value in points],
+        "diagnostics": diagnostics.summary(),
+        "n_parameters": fit.n_parameters,
+        "embedding_dim": embedding.shape[1],
+        "fit_s": fit_s,
+        "embed_s": embed_s,
+        "peak_memory_mib": peak_memory_mib(device),
+        "device": device.type,
+        "device_name": provenance.device_name(device),
+        "host": platform.node(),
+        "n_threads": torch.get_num_threads(),
+        "started_utc": started,
+        "commit": head,
+        "dirty": is_dirty,
+        "versions": provenance.versions(),
+    }
+    return FittedScene(embedding=embedding, columns=columns)
+
+
+def choose_classifier(trial: Trial, scene: Scene, fitted: FittedScene) -> tuple[Split, Chosen]:
+    """Return the trial's split and the classifier that its protocol chooses on validation."""
+    split = split_of(scene, trial.split)
+    protocol = PROTOCOLS.get(trial.protocol)(**trial.protocol_parameters())
+    labels = scene.labels.reshape(-1)
+    x = fitted.embedding
+    return split, protocol.choose(x[split.train], labels[split.train], x[split.val], labels[split.val])
+
+
+def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> RunRecord:
+    clock = time.perf_counter()
+    split, chosen = choose_classifier(trial, scene, fitted)
+
+    def confusion(pixels: NDArray[np.int64]) -> list[list[int]]:
+        predicted = chosen.predict(fitted.embedding[pixels])
+        return confusion_matrix(scene.labels.reshape(-1)[pixels], predicted, scene.n_classes).tolist()
+
+    confusion_val = confusion(split.val)
+    confusion_test = confusion(split.test) if trial.purpose == "trial" else None
+    return RunRecord(
+        **identity_columns(trial),
+        **fitted.columns,
+        status="ok",
+        class_names=list(scene.class_names),
+        n_train=len(split.train), n_val=len(split.val), n_test=len(split.test),
+        unsupported_classes=[scene.class_names[index] for index in sorted(split.unsupported)],
+        leakage=leakage(split, scene.labels.shape),
+        confusion_val=confusion_val, confusion_test=confusion_test,
+        chosen_json=canonical_json(chosen.parameters),
+        n_shared=n_shared, protocol_s=time.perf_counter() - clock,
+    )  # fmt: skip
+
+
+def identity_columns(trial: Trial) -> dict[str, Any]:
+    """Return the record's columns that the trial alone decides."""
+    return {
+        "benchmark_version": BENCHMARK_VERSION,
+        "trial_id": trial.trial_id,
+        "config_id": trial.config_id,
+        "purpose": trial.purpose,
+        "scene": trial.scene,
+        "scene_hash": trial.scene_hash,
+        "split_rule": trial.split.rule,
+        "labels_per_class": trial.split.labels_per_class,
+        "val_per_class": trial.split.val_per_class,
+        "patch_size": trial.split.patch_size,
+        "split_index": trial.split.index,
+        "method": trial.method,
+        "params_json": trial.params,
+        "protocol": trial.protocol,
+        "protocol_params_json": trial.protocol_params,
+        "seed": trial.seed,
+        "sees_labels": METHODS.get(trial.method).sees_labels,
+    }
+
+
+def failed_record(trial: Trial, error_type: str, message: str, *, status: str = "failed") -> RunRecord:
+    """Return the record of a trial that did not finish."""
+    return RunRecord(**identity_columns(trial), status=status, error_type=error_type, error=message)
+
+
+def _failure(trial: Trial, error: Exception) -> RunRecord:
+    has_diverged = isinstance(error, NonFiniteLossError)
+    _log.log(
+        logging.WARNING if has_diverged else logging.ERROR, "trial %s failed: %s", trial.trial_id, error,
+        exc_info=None if has_diverged else error,
+    )  # fmt: skip
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f" [{frame.name}, line {frame.lineno}]" for frame in last)
+    status = "diverged" if has_diverged else "failed"
+    return failed_record(trial, type(error).__name__, f"{error}{where}", status=status)
+
+
+def _visible_labels(method: Method, trial: Trial, scene: Scene, all_labels: torch.Tensor) -> torch.Tensor:
+    """Return all labels, only the training labels, or none, as the method declares."""
+    if method.sees_labels == "all":
+        return all_labels.clone()
+    visible = torch.full_like(all_labels, -1)
+    if method.sees_labels == "train":
+        train = torch.from_numpy(split_of(scene, trial.split).train).to(all_labels.device)
+        visible[train] = all_labels[train]
+    return visible
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,323 @@
+"""The front door: the command line, nothing else. Also the one file that ``ray submit`` runs.
+
+Rooms are imported when a command needs them, so that ``hsicl --help`` does not wait for torch. argparse rather than a
+package: the loop executor must run where only the numeric packages are installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+STORES = Path("results/runs")
+REPORTS = Path("report/build")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 some trials failed, 2 a user's error, 130 Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (head, say) has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("hsicl: stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        print(f"hsicl: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return status
+
+
+def _is_users(error: Exception) -> bool:
+    from hsicl_core.errors import UserError
+    from report.errors import ReportError
+    from results.errors import ResultsError
+
+    return isinstance(error, UserError | ReportError | ResultsError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hsicl", description="Which negatives should a contrastive learner of hyperspectral images see?"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_scenes(commands)
+    _add_sweep(commands)
+    _add_bench(commands)
+    _add_reading(commands)
+    _add_map(commands)
+    doctor = commands.add_parser("doctor", help="say what is installed, which devices, whether Ray starts")
+    doctor.add_argument("--store", default=str(STORES), metavar="URI")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+def _add_scenes(commands: Any) -> None:
+    scenes = commands.add_parser("scenes", help="list, show, fetch or import scenes").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    scenes.add_parser("list", help="all scenes and whether their files are here").set_defaults(run=_scenes_list)
+    for action, run, text in (
+        ("show", _scenes_show, "what a scene holds"),
+        ("fetch", _scenes_fetch, "download a scene's files"),
+    ):
+        command = scenes.add_parser(action, help=text)
+        command.add_argument("name", metavar="NAME")
+        command.set_defaults(run=run)
+    command = scenes.add_parser("import", help="check your own files once; then --scene NAME works")
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("--cube", required=True, metavar="FILE[:KEY]")
+    command.add_argument("--labels", metavar="FILE[:KEY]")
+    command.add_argument("--shape", type=_shape, metavar="H,W,B", help="of a cube that is stored flat or bands first")
+    command.add_argument("--order", choices=("C", "F"), default="C", help="C: flat pixels run along rows, F: columns")
+    command.add_argument("--unlabelled", type=int, metavar="ID", help="the id of unlabelled pixels, if it is not 0")
+    command.set_defaults(run=_scenes_import)
+
+
+def _add_sweep(commands: Any) -> None:
+    command = commands.add_parser("sweep", help="run what is missing of a named sweep")
+    command.add_argument("sweep", metavar="SWEEP")
+    command.add_argument("--axis", action="append", default=[], metavar="NAME=V,V", help="e.g. temperature=0.05,0.1")
+    command.add_argument("--search", default="grid", metavar="grid|random|optuna")
+    command.add_argument("--scheduler", default="none", metavar="none|sha")
+    command.add_argument("--n-configs", type=int, default=16, metavar="N", help="suggestions of a search")
+    command.add_argument("--search-seed", type=int, default=0, metavar="N")
+    _add_running(command)
+    command.set_defaults(run=_sweep)
+
+
+def _add_bench(commands: Any) -> None:
+    command = commands.add_parser("bench", help="run the leaderboard's trials")
+    command.add_argument("--method", action="append", default=[], metavar="M", help="default: all")
+    command.add_argument("--protocol", action="append", default=[], metavar="P", help="default: all")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="NAME=V", help="a parameter, where a method has it"
+    )
+    _add_split(command)
+    _add_running(command)
+    command.set_defaults(run=_bench)
+
+
+def _add_running(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--scene", action="append", default=[], metavar="NAME")
+    command.add_argument("--seeds", type=int, metavar="N")
+    command.add_argument("--splits", type=int, metavar="N")
+    command.add_argument("--executor", default="ray", metavar="loop|ray")
+    command.add_argument("--address", metavar="auto|HOST:PORT", help="of a Ray cluster; default: this machine")
+    command.add_argument("--gpus-per-trial", type=float, default=0.0, metavar="X")
+    command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
+    command.add_argument("--store", metavar="URI", help=f"default: {STORES}/NAME")
+    command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+
+
+def _add_split(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--rule", default="block", metavar="block|random", help="split rule")
+    command.add_argument("--labels-per-class", type=int, default=10, metavar="N")
+    command.add_argument("--patch-size", type=int, default=9, metavar="N", help="side of the patches the split guards")
+
+
+def _add_reading(commands: Any) -> None:
+    for name, run, text in (
+        ("leaderboard", _leaderboard, "print the table"),
+        ("report", _report, "render everything as HTML, SVG, PNG, CSV and LaTeX"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--store", default=str(STORES / "demo"), metavar="URI")
+        command.set_defaults(run=run)
+    command.add_argument("--out", metavar="DIR", help=f"default: {REPORTS}/NAME OF THE STORE")
+
+
+def _add_map(commands: Any) -> None:
+    command = commands.add_parser("map", help="classification map beside the ground truth")
+    command.add_argument("scene", metavar="SCENE")
+    command.add_argument("--method", required=True, metavar="M")
+    command.add_argument("--protocol", default="linear", metavar="P")
+    command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="a parameter of the method")
+    command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--split-index", type=int, default=0, metavar="N")
+    command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
+    command.add_argument("--out", metavar="FILE.png", help="default: SCENE_METHOD.png")
+    _add_split(command)
+    command.set_defaults(run=_map)
+
+
+def _scenes_list(arguments: argparse.Namespace) -> int:
+    from benchmark.scene_list import scene_table
+
+    print(scene_table())
+    return 0
+
+
+def _scenes_show(arguments: argparse.Namespace) -> int:
+    from benchmark import load_scene
+    from benchmark.scene_list import summary_text
+
+    print(summary_text(load_scene(arguments.name)))
+    return 0
+
+
+def _scenes_fetch(arguments: argparse.Namespace) -> int:
+    from benchmark.scene_fetch import fetch_scene
+
+    for path in fetch_scene(arguments.name, progress=sys.stderr.isatty()):
+        print(path)
+    return 0
+
+
+def _scenes_import(arguments: argparse.Namespace) -> int:
+    from benchmark import load_scene
+    from benchmark.scene_import import import_scene
+    from benchmark.scene_list import summary_text
+
+    card, _ = import_scene(
+        arguments.name, arguments.cube, arguments.labels, arguments.shape, arguments.order,
+        unlabelled=arguments.unlabelled,
+    )  # fmt: skip
+    print(summary_text(load_scene(arguments.name)))
+    print(f"written: {card}; now --scene {arguments.name} works")
+    return 0
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    from sweeps import SWEEPS, plan, read_axis_options, run_sweep
+
+    sweep = SWEEPS.get(arguments.sweep)
+    scenes = _load_scenes(arguments.scene or sweep.scenes)
+    sweep = sweep.with_overrides(
+        scenes=list(scenes), n_seeds=arguments.seeds, n_splits=arguments.splits, axes=read_axis_options(arguments.axis)
+    )
+    if arguments.dry_run:
+        return _print_plan(arguments, sweep.name, plan(sweep, scenes), sweep.question)
+    store = _store(arguments, sweep.name)
+    outcome = run_sweep(
+        sweep, store, scenes, _executor(arguments), search=arguments.search, scheduler=arguments.scheduler,
+        n_configs=arguments.n_configs, seed=arguments.search_seed, device=arguments.device, stream=sys.stderr,
+    )  # fmt: skip
+    return _status(outcome, store.uri)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from benchmark import SplitSpec
+    from sweeps import launch, read_axis_options
+    from sweeps.bench import plan_bench
+
+    split = SplitSpec(rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size)
+    scenes = _load_scenes(arguments.scene or ["indian_pines"])
+    trials = plan_bench(
+        scenes, methods=arguments.method, protocols=arguments.protocol, split=split,
+        n_seeds=1 if arguments.seeds is None else arguments.seeds,
+        n_splits=5 if arguments.splits is None else arguments.splits,
+        settings=read_axis_options(arguments.set),
+    )  # fmt: skip
+    if arguments.dry_run:
+        return _print_plan(arguments, "bench", trials, "How do the entrants compare?")
+    store = _store(arguments, "bench")
+    outcome = launch(
+        trials, store, scenes, _executor(arguments), device=arguments.device, stream=sys.stderr, label="bench"
+    )
+    return _status(outcome, store.uri)
+
+
+def _leaderboard(arguments: argparse.Namespace) -> int:
+    from report import leaderboard_text
+
+    print(leaderboard_text(arguments.store))
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from report import build_report
+
+    name = arguments.store.rstrip("/").rsplit("/", 1)[-1]
+    print(build_report(arguments.store, arguments.out or REPORTS / name))
+    return 0
+
+
+def _map(arguments: argparse.Namespace) -> int:
+    from benchmark import SplitSpec, load_scene, plan_trial
+    from benchmark.mapping import classification_map
+    from report.maps import draw_classification_map
+    from sweeps import read_axis_options
+    from sweeps.bench import read_settings
+
+    scene = load_scene(arguments.scene)
+    trial = plan_trial(
+        scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed,
+        params=read_settings(arguments.method, read_axis_options(arguments.set)),
+        split=SplitSpec(
+            rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size,
+            index=arguments.split_index,
+        ),
+    )  # fmt: skip
+    out = Path(arguments.out or f"{scene.name}_{arguments.method}.png")
+    predicted = classification_map(trial, scene, device=arguments.device)
+    title = f"{scene.name}: {arguments.method}, {arguments.protocol}, split {arguments.rule} {arguments.split_index}"
+    print(draw_classification_map(scene.labels, predicted, scene.class_names, out, title=title))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from sweeps.doctor import examine
+
+    findings = examine(arguments.store)
+    for finding in findings:
+        print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.subject}: {finding.text}")
+    return 0 if all(finding.is_ok for finding in findings) else 1
+
+
+def _load_scenes(names: Sequence[str]) -> dict[str, Any]:
+    from benchmark import load_scene
+
+    # By the scene's own name: what the user gave may be a path.
+    return {scene.name: scene for scene in map(load_scene, dict.fromkeys(names))}
+
+
+def _executor(arguments: argparse.Namespace) -> Any:
+    from sweeps import EXECUTORS
+
+    return EXECUTORS.get(arguments.executor)(address=arguments.address, gpus_per_trial=arguments.gpus_per_trial)
+
+
+def _store(arguments: argparse.Namespace, name: str) -> Any:
+    from results import open_store
+
+    return open_store(arguments.store or STORES / name)
+
+
+def _print_plan(arguments: argparse.Namespace, name: str, trials: Sequence[Any], question: str) -> int:
+    from sweeps import describe_plan
+
+    print(describe_plan(trials, _store(arguments, name).finished_ids(), question=question))
+    return 0
+
+
+def _status(outcome: Any, uri: str) -> int:
+    if outcome.interrupted:
+        return 130
+    print(
+        f"{outcome.n_planned} trials planned, {outcome.n_skipped} finished before, {outcome.n_ok} ok, "
+        f"{outcome.n_failed} failed; store: {uri}"
+    )
+    return 1 if outcome.n_failed else 0
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} is not H,W,B: write three positive integers, e.g. 145,145,200")
+    height, width, bands = (int(part) for part in parts)
+    return height, width, bands
+
+
+if __name__ == "__main__":
+    sys.exit(main())

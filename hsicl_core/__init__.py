@@ -1,0 +1,71 @@
+"""The science: encoder, views, pseudolabels, miners, losses and the training loop. Tensors in, tensors out.
+
+Names are imported when first used, so that ``import hsicl_core`` does not cost the second that torch takes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hsicl_core.encoder import Encoder, ProjectionHead
+    from hsicl_core.errors import (
+        InvalidValueError,
+        MissingPackageError,
+        SceneError,
+        SceneNotFoundError,
+        SplitError,
+        UnknownNameError,
+        UserError,
+    )
+    from hsicl_core.losses.mined_info_nce import MinedContrastiveLoss
+    from hsicl_core.mined_contrastive import mined_contrastive_loss
+    from hsicl_core.miners.mixture import MixtureMiner
+    from hsicl_core.pseudolabels.k_means import KMeansPseudoLabeler
+    from hsicl_core.registry import Registry
+    from hsicl_core.training import NonFiniteLossError, pretrain
+
+_HOME = {
+    "Encoder": "encoder",
+    "ProjectionHead": "encoder",
+    "InvalidValueError": "errors",
+    "MissingPackageError": "errors",
+    "SceneError": "errors",
+    "SceneNotFoundError": "errors",
+    "SplitError": "errors",
+    "UnknownNameError": "errors",
+    "UserError": "errors",
+    "MinedContrastiveLoss": "losses.mined_info_nce",
+    "mined_contrastive_loss": "mined_contrastive",
+    "MixtureMiner": "miners.mixture",
+    "KMeansPseudoLabeler": "pseudolabels.k_means",
+    "Registry": "registry",
+    "NonFiniteLossError": "training",
+    "pretrain": "training",
+}
+
+__all__ = [
+    "Encoder",
+    "InvalidValueError",
+    "KMeansPseudoLabeler",
+    "MinedContrastiveLoss",
+    "MissingPackageError",
+    "MixtureMiner",
+    "NonFiniteLossError",
+    "ProjectionHead",
+    "Registry",
+    "SceneError",
+    "SceneNotFoundError",
+    "SplitError",
+    "UnknownNameError",
+    "UserError",
+    "mined_contrastive_loss",
+    "pretrain",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"hsicl_core.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'hsicl_core' has no attribute {name!r}")

@@ -1,0 +1,54 @@
+"""InfoNCE over mined negatives.
+
+Source: Oord et al. 2018, arXiv 1807.03748, eq. 4, in the form of NT-Xent (Chen et al. 2020, arXiv 2002.05709, eq. 1).
+Differs: the sum runs over the mask's negatives only, and is optionally rescaled to the number NT-Xent would have had,
+so that eliminating negatives is not confounded with having fewer of them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from hsicl_core.checks import check_number
+from hsicl_core.losses.base import ContrastiveLoss
+from hsicl_core.miners.base import Mask
+
+
+class MinedContrastiveLoss(ContrastiveLoss):
+    """L_a = -log( e^{s_ap/t} / ( e^{s_ap/t} + ((2*batch-2)/|N_a|)^k * sum_{n in N_a} e^{s_an/t} ) ), mean over anchors.
+
+    With all other samples as negatives and k = 0 this is exactly NT-Xent. Anchors without negatives are skipped;
+    ``mask.n_skipped`` counts them.
+
+    Args:
+        temperature: t, > 0.
+        negative_scaling: k, 0..1; 1 makes the sum as large as if no negative had been removed.
+
+    Raises:
+        InvalidValueError: a parameter outside its range.
+
+    Cost: O(batch^2) time and memory.
+    """
+
+    def __init__(self, *, temperature: float = 0.1, negative_scaling: float = 0.0) -> None:
+        check_number("temperature", temperature, above=0)
+        check_number("negative_scaling", negative_scaling, minimum=0, maximum=1)
+        self.temperature = temperature
+        self.negative_scaling = negative_scaling
+
+    def __call__(self, similarity: Tensor, mask: Mask) -> Tensor:
+        """Return the scalar loss. See the base class for shapes."""
+        rows = len(similarity)
+        has_negatives = mask.negatives.any(dim=1)
+        logits = similarity / self.temperature
+        positive = torch.cat([logits.diagonal(rows // 2), logits.diagonal(-(rows // 2))])
+        # A row without negatives sums over everything instead of nothing, so that its gradient, multiplied by zero
+        # below, is finite: the gradient of logsumexp over an empty set is NaN.
+        summed = mask.negatives | ~has_negatives[:, None]
+        negative = logits.masked_fill(~summed, -torch.inf).logsumexp(dim=1)
+        if self.negative_scaling:
+            n_negatives = mask.n_negatives.clamp(min=1).to(logits.dtype)
+            negative = negative + self.negative_scaling * (max(rows - 2, 1) / n_negatives).log()
+        per_anchor = torch.logaddexp(negative - positive, torch.zeros_like(positive))
+        return (per_anchor * has_negatives).sum() / has_negatives.sum().clamp(min=1)

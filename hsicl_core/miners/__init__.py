@@ -1,0 +1,1 @@
+"""The negative miners, one file each."""

@@ -1,0 +1,61 @@
+"""Patches as a gather on the device: the scene lives there once, no patch is ever cut on the host."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hsicl_core.checks import check_integer
+from hsicl_core.errors import InvalidValueError
+
+
+def pad_reflect(image: Tensor, radius: int) -> Tensor:
+    """Return (height + 2r, width + 2r, channels), the border mirrored without repeating the edge.
+
+    Args:
+        image: (height, width, channels).
+        radius: r, below both height and width.
+
+    Raises:
+        InvalidValueError: the image is too small to be mirrored that far.
+    """
+    height, width = image.shape[:2]
+    if radius >= min(height, width):
+        raise InvalidValueError(
+            f"patch_size={2 * radius + 1} is too large for a scene of {height} x {width} pixels: "
+            f"its radius must be below both, use patch_size <= {2 * min(height, width) - 1}"
+        )
+    padded = F.pad(image.permute(2, 0, 1)[None], (radius,) * 4, mode="reflect")
+    return padded[0].permute(1, 2, 0).contiguous()
+
+
+class PatchSource:
+    """Square patches around any pixels of an image.
+
+    Args:
+        image: (height, width, channels) float.
+        patch_size: side in pixels, odd, >= 1.
+    """
+
+    def __init__(self, image: Tensor, patch_size: int) -> None:
+        check_integer("patch_size", patch_size, minimum=1, odd=True)
+        self.width = image.shape[1]
+        self.patch_size = patch_size
+        padded = pad_reflect(image, patch_size // 2)
+        self._stride = padded.shape[1]
+        self._spectra = padded.reshape(-1, padded.shape[2])
+        span = torch.arange(patch_size, device=image.device)
+        self._offsets = (span[:, None] * self._stride + span).reshape(-1)
+
+    def gather(self, pixels: Tensor) -> Tensor:
+        """Return (n, channels, size, size) patches in channels-last memory, centred on ``pixels``.
+
+        Args:
+            pixels: (n,) int64 flat indices, row * width + column.
+        """
+        corner = (pixels // self.width) * self._stride + pixels % self.width
+        index = (corner[:, None] + self._offsets).reshape(-1)
+        spectra = self._spectra.index_select(0, index)
+        side = self.patch_size
+        return spectra.view(len(pixels), side, side, -1).permute(0, 3, 1, 2)

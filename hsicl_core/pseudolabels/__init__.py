@@ -1,0 +1,1 @@
+"""The pseudolabel sources, one file each."""

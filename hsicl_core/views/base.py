@@ -1,0 +1,25 @@
+"""The contract of a view: a random change of a whole batch of patches on its device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class View(ABC):
+    """A random change that keeps a patch's class."""
+
+    @abstractmethod
+    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+        """Return changed patches of the same shape and memory format; the input is left as it was.
+
+        Args:
+            patches: (n, channels, size, size), channels-last.
+            generator: source of all draws, on the device of ``patches``.
+        """
+
+
+MEMBER: Any = View

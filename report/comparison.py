@@ -1,0 +1,152 @@
+"""Entrants against the reference: paired differences, and the share of the oracle's gain that each captures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from report.groups import Configuration, Group, choose_by_validation, swept_names, value_key
+from report.leaderboard import Leaderboard
+from report.statistics import Interval, captured_gain, paired_difference
+
+# Plain contrastive learning: all other samples are negatives.
+REFERENCE = "nt_xent"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Test OA of an entrant minus that of the reference on the same splits and seeds, fractions.
+
+    Attributes:
+        n_tried: configurations of the entrant among which validation chose.
+        reference_n_tried: the same of the reference; a smaller number is a smaller chance.
+    """
+
+    method: str
+    protocol: str
+    is_bound: bool
+    reference_protocol: str
+    oa: Interval
+    n_tried: int
+    reference_n_tried: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CapturedGain:
+    """The share of the oracle's gain over the reference that an entrant captures.
+
+    Attributes:
+        setting: shared parameter values at which all three are compared, or "each at its own choice".
+        gain: entrant minus reference, test OA, fractions.
+        oracle_gain: oracle minus reference, test OA, fractions.
+        share: their ratio; NaN if the oracle's gain is not above zero by its interval.
+        n_settings: configurations of the entrant from which validation chose.
+    """
+
+    method: str
+    protocol: str
+    oracle: str
+    setting: str
+    gain: Interval
+    oracle_gain: Interval
+    share: Interval
+    n_settings: int
+
+
+def differences_to_reference(board: Leaderboard) -> tuple[Difference, ...]:
+    """Return the paired difference of every entrant to the reference, each at its validation choice.
+
+    The reference of the same protocol is taken if there is one, else its best-ranked line.
+
+    Args:
+        board: leaderboard of one group.
+    """
+    references = [entry for entry in board.ranked if entry.shown.method == REFERENCE]
+    if not references:
+        return ()
+    found = []
+    for entry in board.entries:
+        if entry.withheld is not None or entry in references:
+            continue
+        same = [item for item in references if item.shown.protocol == entry.shown.protocol]
+        reference = (same or references)[0]
+        found.append(
+            Difference(
+                method=entry.shown.method,
+                protocol=entry.shown.protocol,
+                is_bound=entry.shown.is_bound,
+                reference_protocol=reference.shown.protocol,
+                oa=paired_difference(entry.shown.oa, reference.shown.oa),
+                n_tried=entry.n_tried - entry.n_incomplete,
+                reference_n_tried=reference.n_tried - reference.n_incomplete,
+            )
+        )
+    return tuple(found)
+
+
+def captured_gains(group: Group) -> tuple[CapturedGain, ...]:
+    """Return captured gains: at each shared setting of entrant, reference and oracle, then each at its own choice.
+
+    Wherever more than one configuration fits a setting, validation chooses; test scores play no part.
+
+    Args:
+        group: comparable trials on one grid of splits and seeds.
+    """
+    members: dict[tuple[str, bool, str], list[Configuration]] = {}
+    for item in group.configurations:
+        if item.is_complete:
+            members.setdefault((item.protocol, item.is_bound, item.method), []).append(item)
+    found = []
+    for (protocol, is_bound, method), mined in sorted(members.items()):
+        plain = members.get((protocol, False, REFERENCE))
+        oracles = [(key[2], items) for key, items in sorted(members.items()) if key[0] == protocol and key[1]]
+        if is_bound or method == REFERENCE or not plain:
+            continue
+        for oracle_name, oracle in oracles:
+            shared = _shared_axes(mined, plain, oracle)
+            chosen = {"each at its own choice": (mined, plain, oracle)}
+            for setting in _shared_settings(shared, mined, plain, oracle):
+                label = ", ".join(f"{name} = {value}" for name, value in zip(shared, setting, strict=True))
+                chosen[label] = tuple(  # type: ignore[assignment]
+                    [item for item in items if _setting(item, shared) == setting] for items in (mined, plain, oracle)
+                )
+            found += [_captured(method, protocol, oracle_name, label, *sets) for label, sets in chosen.items()]
+    return tuple(found)
+
+
+def _captured(
+    method: str,
+    protocol: str,
+    oracle_name: str,
+    setting: str,
+    mined: list[Configuration],
+    plain: list[Configuration],
+    oracle: list[Configuration],
+) -> CapturedGain:
+    one, reference, bound = (choose_by_validation(items).oa for items in (mined, plain, oracle))
+    return CapturedGain(
+        method=method,
+        protocol=protocol,
+        oracle=oracle_name,
+        setting=setting,
+        gain=paired_difference(one, reference),
+        oracle_gain=paired_difference(bound, reference),
+        share=captured_gain(one, reference, bound),
+        n_settings=len(mined),
+    )
+
+
+def _shared_axes(*entrants: list[Configuration]) -> tuple[str, ...]:
+    """Return the parameters that all entrants have and any of them sweeps: there, equal settings are compared."""
+    shared = set.intersection(*(set(item.params) for items in entrants for item in items))
+    swept = {name for items in entrants for name in swept_names(items)}
+    return tuple(sorted(shared & swept))
+
+
+def _shared_settings(shared: tuple[str, ...], *entrants: list[Configuration]) -> list[tuple[str, ...]]:
+    if not shared:
+        return []
+    return sorted(set.intersection(*({_setting(item, shared) for item in items} for items in entrants)))
+
+
+def _setting(item: Configuration, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value_key(item.params[name]) for name in names)

@@ -1,0 +1,144 @@
+"""The leaderboard of one group: one line per entrant, chosen on validation, ranked by mean test OA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from report.groups import Configuration, Group, choose_by_validation, swept_names
+from report.statistics import Interval, crossed_mean_interval
+
+RULES = (
+    "One line per entrant (method, protocol, label access). Where several configurations of it were tried, the one "
+    "with the highest mean validation OA is shown; test scores play no part in the choice. An entrant ranks only with "
+    "all splits and seeds of its group; otherwise its scores are withheld and the reason is given. A bound sees all "
+    "labels: it is set apart and not ranked. Intervals are 95% intervals of the mean over splits and seeds, both "
+    "random (crossed), and are not adjusted for the number of comparisons."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of a leaderboard.
+
+    Attributes:
+        rank: 1 is best, equal means share a rank; None for bounds and withheld entrants.
+        shown: the configuration chosen on validation, or, if withheld, the one with the fewest holes.
+        scores: score name to its interval, fractions; empty if withheld.
+        chosen: its values of the parameters in which the configurations tried differ.
+        n_tried: configurations tried.
+        n_incomplete: of them, with holes; they cannot be chosen.
+        n_failed: trials of the entrant that failed or diverged, over all configurations.
+        withheld: why there are no scores, or None.
+    """
+
+    rank: int | None
+    shown: Configuration
+    scores: dict[str, Interval]
+    chosen: dict[str, Any]
+    n_tried: int
+    n_incomplete: int
+    n_failed: int
+    withheld: str | None
+
+    @property
+    def name(self) -> str:
+        """The entrant in words."""
+        return f"{self.shown.method} ({self.shown.protocol})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """The entries of a group in the order they are shown: ranked, withheld, bounds."""
+
+    group: Group
+    entries: tuple[Entry, ...]
+
+    @property
+    def ranked(self) -> tuple[Entry, ...]:
+        """Entries with a rank, best first."""
+        return tuple(entry for entry in self.entries if entry.rank is not None)
+
+    @property
+    def competitors(self) -> tuple[Entry, ...]:
+        """All entries but the bounds."""
+        return tuple(entry for entry in self.entries if not entry.shown.is_bound)
+
+    @property
+    def bounds(self) -> tuple[Entry, ...]:
+        """Entries that saw all labels."""
+        return tuple(entry for entry in self.entries if entry.shown.is_bound)
+
+
+def build_leaderboard(group: Group) -> Leaderboard:
+    """Return the leaderboard of a group.
+
+    Args:
+        group: comparable trials on one grid of splits and seeds.
+    """
+    by_entrant: dict[tuple[str, str, str], list[Configuration]] = {}
+    for item in group.configurations:
+        # Label access is part of the entrant: were it not, a configuration that sees all labels could be chosen
+        # on validation and stand for those that do not.
+        by_entrant.setdefault((item.method, item.protocol, item.sees_labels), []).append(item)
+    entries = [_entry(group, items) for items in by_entrant.values()]
+    means = sorted((_mean(entry) for entry in entries if _is_rankable(entry)), reverse=True)
+    ranked = [_with_rank(entry, means.index(_mean(entry)) + 1 if _is_rankable(entry) else None) for entry in entries]
+    return Leaderboard(group=group, entries=tuple(sorted(ranked, key=_order)))
+
+
+def _entry(group: Group, items: list[Configuration]) -> Entry:
+    complete = [item for item in items if item.is_complete]
+    n_failed = sum(int((~item.rows["is_usable"]).sum()) for item in items)
+    withheld = None
+    if complete:
+        shown = choose_by_validation(complete)
+        scores = {name: _interval(name, matrix) for name, matrix in shown.scores.items()}
+    else:
+        shown = min(items, key=lambda item: (sum(item.holes.values()), item.config_id))
+        scores, withheld = {}, _reason(group, shown)
+    return Entry(
+        rank=None,
+        shown=shown,
+        scores=scores,
+        chosen={name: shown.params.get(name) for name in swept_names(items)},
+        n_tried=len(items),
+        n_incomplete=len(items) - len(complete),
+        n_failed=n_failed,
+        withheld=withheld,
+    )
+
+
+def _interval(name: str, matrix: np.ndarray) -> Interval:
+    # No score lies outside its range, so an interval cut at the range covers as often as before.
+    interval = crossed_mean_interval(matrix)
+    return Interval(interval.mean, *np.clip(interval[1:], -1.0 if name == "kappa" else 0.0, 1.0).tolist())
+
+
+def _reason(group: Group, item: Configuration) -> str:
+    parts = []
+    for reason, count in item.holes.items():
+        what = "not run" if reason == "not run" else f"failed: {reason}"
+        parts.append(f"{count} of {group.n_cells} trials {what}")
+    return "withheld: " + "; ".join(parts)
+
+
+def _mean(entry: Entry) -> float:
+    # Rounded: means of equal scores summed in another order differ in the last bit, and ties must share a rank.
+    return round(entry.scores["OA"].mean, 12)
+
+
+def _is_rankable(entry: Entry) -> bool:
+    return not entry.shown.is_bound and entry.withheld is None
+
+
+def _with_rank(entry: Entry, rank: int | None) -> Entry:
+    return Entry(**{**entry.__dict__, "rank": rank})
+
+
+def _order(entry: Entry) -> tuple[bool, bool, float, str, str, str]:
+    mean = -_mean(entry) if entry.scores else 0.0
+    shown = entry.shown
+    return shown.is_bound, entry.withheld is not None, mean, shown.method, shown.protocol, shown.sees_labels

@@ -1,0 +1,1 @@
+"""The sweeps, one named question a file."""

@@ -1,0 +1,308 @@
+"""The split rules on hand-made maps and, where at hand, on real label maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from benchmark.array_files import list_arrays
+from benchmark.pixel_order import hashed, hashed_order
+from benchmark.registries import SCENES
+from benchmark.scenes.base import SceneCard, data_root
+from benchmark.split import Split, covered_share, leakage, make_split
+from hsicl_core.errors import InvalidValueError, SplitError, UnknownNameError, UserError
+from tests.scene_factory import tiny_labels
+
+
+def counts(labels: np.ndarray, pixels: np.ndarray) -> list[int]:
+    return np.bincount(labels.flat[pixels], minlength=labels.max() + 1).tolist()
+
+
+def test_hashed_is_splitmix64_as_published() -> None:
+    # A plain-Python transcription with unbounded integers.
+    def mix(value: int) -> int:
+        value &= 2**64 - 1
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+        return value ^ (value >> 31)
+
+    step = 0x9E3779B97F4A7C15
+    for seed in (0, 7, 2**63 + 5):
+        start = mix(seed + step)
+        expected = [mix(start + (item + 1) * step) for item in (0, 1, 12345678)]
+        assert hashed(np.array([0, 1, 12345678]), seed).tolist() == expected
+    # The first output for seed 0 in the reference implementation.
+    assert mix(step) == 0xE220A8397B1DCDAF
+
+
+def test_hashed_order_ignores_the_given_order_and_spreads() -> None:
+    items = np.arange(1000)
+    assert np.array_equal(hashed_order(items, 3), hashed_order(items[::-1], 3))
+    assert not np.array_equal(hashed_order(items, 3), hashed_order(items, 4))
+    # A uniform order has its first hundred items centred on the middle, sd of the mean 27.
+    assert abs(hashed_order(items, 3)[:100].mean() - 499.5) < 120
+
+
+def test_random_rule_gives_what_is_asked_and_leaves_the_rest_to_test() -> None:
+    labels = tiny_labels()
+    split = make_split(labels, "random", labels_per_class=7, val_per_class=5, patch_size=5)
+    assert counts(labels, split.train) == [7] * 4
+    assert counts(labels, split.val) == [5] * 4
+    assert np.array_equal(
+        np.sort(np.concatenate([split.train, split.val, split.test])), np.flatnonzero(labels.ravel() >= 0)
+    )
+    assert split.rule == "random"
+
+
+def test_random_training_sets_are_nested_over_budgets_and_val_stays() -> None:
+    labels = tiny_labels()
+    small, large = (make_split(labels, "random", labels_per_class=n, patch_size=5) for n in (3, 30))
+    assert set(small.train) < set(large.train)
+    assert np.array_equal(small.val, large.val)
+
+
+def test_random_val_takes_at_most_half_of_what_training_leaves() -> None:
+    labels = np.full((6, 6), -1)
+    labels.flat[:7] = 0
+    labels.flat[20:36] = 1
+    split = make_split(labels, "random", labels_per_class=4, val_per_class=10, patch_size=1)
+    assert counts(labels, split.val) == [1, 6]
+    assert counts(labels, split.test) == [2, 6]
+
+
+@pytest.mark.parametrize("rule", ["random", "block"])
+def test_seed_depends_on_labels_and_index_and_nothing_else_of_the_call(rule: str) -> None:
+    labels = tiny_labels()
+    first = make_split(labels, rule, patch_size=5)
+    again = make_split(labels.astype(np.int32), rule, patch_size=5)
+    other = make_split(labels, rule, patch_size=5, index=1)
+    assert np.array_equal(first.train, again.train)
+    assert np.array_equal(first.test, again.test)
+    assert not np.array_equal(first.train, other.train)
+
+
+def test_random_split_of_a_fixed_map_stays_what_it_was() -> None:
+    """Recorded once: a change here changes every published number on this rule."""
+    split = make_split(np.arange(40).reshape(4, 10) % 2, "random", labels_per_class=3, val_per_class=2, patch_size=3)
+    assert split.train.tolist() == [12, 16, 19, 24, 25, 37]
+    assert split.val.tolist() == [3, 18, 22, 33]
+
+
+def test_block_split_of_a_fixed_map_stays_what_it_was() -> None:
+    """Recorded once: a change here changes every published number on this rule."""
+    split = make_split(tiny_labels(), "block", labels_per_class=3, val_per_class=2, patch_size=5)
+    assert split.train.tolist() == [49, 68, 86, 529, 730, 736, 1057, 1069, 1486, 1827, 1834, 1838]
+
+
+def test_block_spreads_training_over_separate_blocks() -> None:
+    labels = tiny_labels(80, 96)
+    split = make_split(labels, "block", patch_size=5)
+    assert not split.unsupported
+    for label in range(4):
+        pixels = split.train[labels.flat[split.train] == label]
+        rows, columns = np.divmod(pixels, 96)
+        gaps = np.maximum(abs(rows[:, None] - rows), abs(columns[:, None] - columns))
+        # Join pixels nearer than a patch; what remains apart are the blocks.
+        linked = gaps < 5
+        for _ in range(len(pixels)):
+            linked = linked @ linked
+        assert len({tuple(row) for row in linked.tolist()}) == 3
+    assert set(labels.flat[split.val]) == set(range(4))
+
+
+def test_block_names_what_it_cannot_serve_and_why() -> None:
+    labels = tiny_labels(80, 96)
+    labels[labels == 3] = -1
+    labels[30:36, 60:65] = 3  # 30 pixels in one small field: no room for a guard of 12
+    split = make_split(labels, "block", patch_size=13)
+    assert list(split.unsupported) == [3]
+    assert "of its 30 pixels would be left for testing" in split.unsupported[3]
+    parts = np.concatenate([split.train, split.val, split.test])
+    assert 3 not in labels.flat[parts]
+    assert set(labels.flat[parts]) == {0, 1, 2}
+
+
+def test_block_keeps_a_small_class_that_has_two_fields() -> None:
+    labels = tiny_labels(80, 96)
+    labels[labels == 3] = -1
+    labels[2:6, 2:7] = 3
+    labels[60:64, 2:7] = 3
+    split = make_split(labels, "block", patch_size=9)
+    assert not split.unsupported
+    assert counts(labels, split.test)[3] == 20
+
+
+def test_block_refuses_a_budget_that_most_classes_lack() -> None:
+    with pytest.raises(SplitError, match=r"labels_per_class=400 .* 360 labelled pixels.*use at most 354"):
+        make_split(tiny_labels(), "block", labels_per_class=400, patch_size=5)
+
+
+def test_block_refuses_patches_that_leave_less_than_two_classes() -> None:
+    with pytest.raises(SplitError, match=r"can serve [01] of 4 classes .*patch_size=41.*use fewer labels"):
+        make_split(tiny_labels(), "block", patch_size=41)
+
+
+def test_random_refuses_more_labels_than_exist() -> None:
+    with pytest.raises(SplitError, match=r"labels_per_class=359, but class 0 has 360 labelled .*use at most 358"):
+        make_split(tiny_labels(), "random", labels_per_class=359, patch_size=5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"labels_per_class": 0}, "labels_per_class must be a whole number >= 1, got labels_per_class=0"),
+        ({"val_per_class": 0}, "val_per_class must be a whole number >= 1"),
+        ({"labels_per_class": 2.5}, "got labels_per_class=2.5"),
+        ({"labels_per_class": True}, "got labels_per_class=True"),
+        ({"patch_size": 4}, "patch_size must be odd.*use 3 or 5"),
+        ({"index": -1}, "index must be a whole number >= 0"),
+    ],
+)
+def test_arguments_outside_their_range(changed: dict, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
+        make_split(tiny_labels(), **{"rule": "random", **changed})
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.zeros(9, dtype=int),
+        np.zeros((3, 3)),
+        np.full((3, 3), -1),
+        np.full((3, 3), -2),
+        np.full((3, 3), 40000),
+        np.zeros((0, 3), dtype=int),
+    ],
+    ids=["flat", "float", "nothing labelled", "below -1", "huge id", "empty"],
+)
+def test_what_is_no_label_map(labels: np.ndarray) -> None:
+    with pytest.raises(SplitError, match=r"use scene.labels") as caught:
+        make_split(labels, "random")
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_rule_and_stray_masks() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'block'"):
+        make_split(tiny_labels(), "blocks")
+    for rule in ("random", "block"):
+        with pytest.raises(SplitError, match="takes no masks"):
+            make_split(tiny_labels(), rule, train_mask=tiny_labels())
+
+
+def test_leakage_and_covered_share_at_their_exact_reach() -> None:
+    def share(of: object, distance: int) -> float:
+        split = Split(np.array([20 * 50 + 20]), np.array([0]), np.array([(20 - distance) * 50 + 20]), "x", patch_size=5)
+        return of(split, (41, 50))
+
+    assert [share(leakage, d) for d in (4, 5)] == [1.0, 0.0]
+    assert [share(covered_share, d) for d in (2, 3)] == [1.0, 0.0]
+
+
+def given_masks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    labels = tiny_labels()
+    train, test = np.zeros_like(labels), np.zeros_like(labels)
+    train[:, :24], test[:, 24:] = 1, 1
+    train[labels < 0], test[labels < 0] = 0, 0
+    return labels, train, test
+
+
+def test_given_rule_takes_masks_whatever_ids_they_hold_and_draws_val_from_train() -> None:
+    labels, train, test = given_masks()
+    split = make_split(labels, "given", val_per_class=6, train_mask=train * 9, test_mask=test.astype(bool))
+    assert np.array_equal(np.sort(np.concatenate([split.train, split.val])), np.flatnonzero(train))
+    assert np.array_equal(split.test, np.flatnonzero(test))
+    assert counts(labels, split.val) == [6] * 4
+    other = make_split(labels, "given", val_per_class=6, index=1, train_mask=train, test_mask=test)
+    assert not np.array_equal(split.val, other.val)
+
+
+def test_given_rule_uses_a_val_mask() -> None:
+    labels, train, test = given_masks()
+    val = np.zeros_like(labels)
+    val[:4] = train[:4]
+    train[:4] = 0
+    split = make_split(labels, "given", train_mask=train, test_mask=test, val_mask=val)
+    assert np.array_equal(split.val, np.flatnonzero(val))
+    assert np.array_equal(split.train, np.flatnonzero(train))
+
+
+def test_given_rule_counts_masked_background_and_names_absent_classes() -> None:
+    labels, train, test = given_masks()
+    train[0, :3] = 5  # the map's border is unlabelled
+    test[labels == 2] = 0
+    split = make_split(labels, "given", train_mask=train, test_mask=test)
+    assert split.dropped == {"train_mask: unlabelled in the label map": 3}
+    assert split.unsupported == {2: "the masks give it no test pixel"}
+    assert 2 not in labels.flat[np.concatenate([split.train, split.val, split.test])]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda m: m.update(test_mask=m["train_mask"]), "train_mask and test_mask have 720 pixels in common"),
+        (lambda m: m.pop("test_mask"), "missing or unknown: test_mask"),
+        (lambda m: m.update(mask=m["train_mask"]), "missing or unknown: mask"),
+        (lambda m: m.update(train_mask=m["train_mask"].T), "must be a map of numbers of shape"),
+        (lambda m: m.update(test_mask=0 * m["test_mask"]), "0 test pixels"),
+    ],
+)
+def test_given_rule_refuses(break_it: object, message: str) -> None:
+    labels, train, test = given_masks()
+    masks = {"train_mask": train, "test_mask": test}
+    break_it(masks)
+    with pytest.raises(SplitError, match=message):
+        make_split(labels, "given", **masks)
+
+
+def real_labels(name: str) -> np.ndarray:
+    card: SceneCard = SCENES.get(name)
+    try:
+        return card.load().labels
+    except UserError as error:
+        pytest.skip(f"{name} is not at hand: {error}")
+
+
+def test_random_rule_leaks_on_indian_pines_as_measured_elsewhere() -> None:
+    labels = real_labels("indian_pines")
+    for patch_size, known in ((5, 0.218), (9, 0.510), (13, 0.735)):
+        shares = [
+            covered_share(make_split(labels, "random", patch_size=patch_size, index=i), labels.shape) for i in range(5)
+        ]
+        assert np.mean(shares) == pytest.approx(known, abs=0.02)
+
+
+@pytest.mark.parametrize(("patch_size", "least"), [(9, 13), (13, 12)])
+def test_block_rule_serves_most_of_indian_pines(patch_size: int, least: int) -> None:
+    labels = real_labels("indian_pines")
+    for index in range(3):
+        split = make_split(labels, "block", patch_size=patch_size, index=index)
+        assert len(set(labels.flat[split.test])) >= least
+        assert split.test.size >= 0.5 * (labels >= 0).sum()
+        assert leakage(split, labels.shape) == 0
+
+
+def label_map(name: str) -> np.ndarray:
+    """The one array of a label file, ids as they are, 0 = unlabelled."""
+    path = data_root() / "labels_only" / f"{name}.mat"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in HSICL_DATA")
+    return list_arrays(path)[0].read().astype(int)
+
+
+@pytest.mark.parametrize("name", ["PaviaU_gt", "Salinas_gt", "KSC_gt", "Botswana_gt", "Trento_allgrd"])
+def test_block_guard_on_real_maps_by_a_distance_transform(name: str) -> None:
+    labels = label_map(name) - 1
+    split = make_split(labels, "block", patch_size=9)
+    free = np.ones(labels.shape, dtype=bool)
+    free.flat[np.concatenate([split.train, split.val])] = False
+    distance = ndimage.distance_transform_cdt(free, metric="chessboard")
+    assert distance.flat[split.test].min() == 9
+    assert not split.unsupported
+
+
+def test_published_pavia_split_with_its_background_pixels() -> None:
+    truth, train, test = (label_map(name) for name in ("PaviaU_gt", "TRpaviaU_3921", "TSpaviaU"))
+    split = make_split(truth - 1, "given", patch_size=9, train_mask=train, test_mask=test)
+    assert split.dropped["train_mask: unlabelled in the label map"] == 1147
+    assert split.train.size + split.val.size == 2774

@@ -1,0 +1,34 @@
+"""The tiny sweep that the tests of this room run, and the entry point of its entrant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from results import ResultStore, open_store
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Install the entrant ``noisy`` for this process, its children and Ray's workers."""
+    folder = tmp_path_factory.mktemp("plugin")
+    info = folder / "hsicl_noisy-0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hsicl-noisy\nVersion: 0\n")
+    (info / "entry_points.txt").write_text("[hsicl.methods]\nnoisy = tests.sweeps.entrants:Noisy\n")
+    path = os.pathsep.join([str(folder), str(_ROOT)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        patch.setenv("PYTHONPATH", path)
+        yield path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ResultStore:
+    return open_store(tmp_path / "store")

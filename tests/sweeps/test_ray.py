@@ -1,0 +1,127 @@
+"""Ray runs the same trials as the loop, with the same numbers, and loses none of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import InvalidValueError, group_trials
+from results import ResultStore, RunRecord, StoreError
+from results.schema import VOLATILE_COLUMNS
+from sweeps import EXECUTORS, Outcome, launch, plan
+from sweeps.executors.base import Executor
+from sweeps.executors.loop import LoopExecutor
+from tests.scene_factory import tiny_scene
+from tests.sweeps.sweep_factory import learning_sweep, noisy_sweep, tiny_scenes
+
+pytestmark = [
+    pytest.mark.ray,
+    # Ray leaves sockets and log files of its own to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+SCENES = tiny_scenes()
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    """One Ray for the module: starting it takes seconds."""
+    executor = EXECUTORS.get("ray")()
+    with executor.session():
+        yield executor
+
+
+def run(work: Any, executor: Executor, scenes: Any = SCENES) -> dict[str, RunRecord]:
+    """Return the records by trial_id, each having come once."""
+    records: dict[str, RunRecord] = {}
+
+    def keep(record: RunRecord) -> None:
+        assert record.trial_id not in records
+        records[record.trial_id] = record
+
+    executor.execute(work, scenes, device="cpu", on_record=keep)
+    return records
+
+
+def measured(record: RunRecord) -> dict[str, Any]:
+    """Return all columns but those that a rerun may change."""
+    row = dataclasses.asdict(record)
+    return {name: value for name, value in row.items() if name not in VOLATILE_COLUMNS}
+
+
+def test_ray_gives_the_numbers_of_the_loop_in_fresh_and_reused_workers(executor: Executor) -> None:
+    groups = group_trials(plan(learning_sweep(), SCENES))
+    assert len(groups) > 2 * (os.cpu_count() or 1) or len(groups) == 6
+    by_loop, by_ray = run(groups, LoopExecutor()), run(groups, executor)
+    assert {record.status for record in by_loop.values()} == {"ok"}
+    assert by_loop.keys() == by_ray.keys()
+    for trial_id, record in by_loop.items():
+        assert measured(by_ray[trial_id]) == measured(record)
+    # Alone, in a fresh worker, the last trial of the last group.
+    alone = groups[-1][-1]
+    assert measured(run([(alone,)], executor)[alone.trial_id]) == measured(by_loop[alone.trial_id])
+    assert measured(run([(alone,)], LoopExecutor())[alone.trial_id]) == measured(by_loop[alone.trial_id])
+
+
+def test_a_lost_worker_is_a_record_and_harms_nobody(executor: Executor, tmp_path: Path, store: ResultStore) -> None:
+    sweep = noisy_sweep(
+        axes={"fault": ("", "exit", "exit_once", "fail")}, params={"marker": str(tmp_path / "exited")}, controls=(),
+        n_seeds=1,
+    )  # fmt: skip
+    outcome = launch(sweep, store, SCENES, executor)
+    # Two splits each: the healthy and the one that is retried go well.
+    assert outcome == Outcome(n_planned=8, n_skipped=0, n_ok=4, n_failed=4)
+    rows = store.read().to_pylist()
+    lost = [row for row in rows if '"fault":"exit"' in row["params_json"]]
+    assert [row["error_type"] for row in lost] == ["WorkerLostError"] * 2
+    assert "the worker was lost 2 times" in lost[0]["error"]
+    assert [row["error_type"] for row in rows if '"fault":"fail"' in row["params_json"]] == ["ValueError"] * 2
+
+
+def test_a_worker_cannot_change_the_scene_of_others(executor: Executor) -> None:
+    scene = tiny_scene(seed=3)
+    before = scene.cube.copy()
+    # The scene's own fits follow the spoiling ones in the same workers.
+    sweep = noisy_sweep(axes={"spoils_cube": (True, False)}, controls=(), n_seeds=2, n_splits=1)
+    groups = group_trials(plan(sweep, {"tiny": scene}))
+    records = run(groups, executor, {"tiny": scene})
+    assert {record.status for record in records.values()} <= {"ok", "failed"}
+    assert np.array_equal(scene.cube, before)
+    clean = [trial for trial in plan(sweep, {"tiny": scene}) if not trial.method_params()["spoils_cube"]]
+    alone = run([(clean[-1],)], LoopExecutor(), {"tiny": scene})
+    assert measured(records[clean[-1].trial_id]) == measured(alone[clean[-1].trial_id])
+
+
+def test_a_store_that_fails_ends_the_run_with_its_own_error(
+    executor: Executor, store: ResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(record: RunRecord) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(store, "write", write)
+    with pytest.raises(StoreError, match="^disk full$"):
+        launch(noisy_sweep(), store, SCENES, executor)
+
+
+def test_nothing_is_left_behind(executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
+    (tmp_path / "temp").mkdir()
+    run(group_trials(plan(noisy_sweep(n_seeds=1), SCENES))[:2], executor)
+    assert list((tmp_path / "temp").iterdir()) == []
+    assert not (tmp_path / "ray_results").exists()
+
+
+def test_more_gpus_than_there_are_is_one_line(executor: Executor) -> None:
+    greedy = EXECUTORS.get("ray")(gpus_per_trial=64.0)
+    with pytest.raises(InvalidValueError, match="--gpus-per-trial 64: this machine has"):
+        run(group_trials(plan(noisy_sweep(), SCENES)), greedy)
+    with pytest.raises(InvalidValueError, match="must be >= 0"):
+        EXECUTORS.get("ray")(gpus_per_trial=-1.0)

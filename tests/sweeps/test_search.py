@@ -1,0 +1,143 @@
+"""A search suggests the same twice, looks at validation only, and ends in ordinary trials."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmark import InvalidValueError
+from results import ResultStore, open_store
+from results.metrics import overall_accuracy
+from sweeps import Control, Sweep, run_sweep
+from sweeps.executors.loop import LoopExecutor
+from tests.sweeps.sweep_factory import noisy_sweep, tiny_scenes
+
+SCENES = tiny_scenes()
+LEVELS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 16.0, 32.0)
+
+
+def searched(**changes: Any) -> Sweep:
+    return noisy_sweep(axes={"level": LEVELS, "steps": (1, 2)}, n_splits=1, **changes)
+
+
+def run(sweep: Sweep, folder: Path, **settings: Any) -> list[dict[str, Any]]:
+    outcome = run_sweep(sweep, open_store(folder), SCENES, LoopExecutor(), **settings)
+    assert outcome.n_failed == 0
+    return open_store(folder).read().to_pylist()
+
+
+def params_of(rows: list[dict[str, Any]], purpose: str) -> Counter[str]:
+    return Counter(row["params_json"] for row in rows if row["purpose"] == purpose and row["method"] == "noisy")
+
+
+def mean_val_accuracies(rows: list[dict[str, Any]]) -> dict[str, float]:
+    scores: dict[str, list[float]] = {}
+    for row in rows:
+        scores.setdefault(row["params_json"], []).append(overall_accuracy(row["confusion_val"]))
+    return {params: float(np.mean(values)) for params, values in scores.items()}
+
+
+@pytest.mark.parametrize("search", ["random", "optuna"])
+def test_the_same_seed_suggests_the_same_and_another_one_does_not(tmp_path: Path, search: str) -> None:
+    first, second, other = (
+        run(searched(), tmp_path / name, search=search, n_configs=6, seed=seed)
+        for name, seed in (("first", 0), ("second", 0), ("other", 1))
+    )
+    assert params_of(first, "search") == params_of(second, "search")
+    assert params_of(first, "search") != params_of(other, "search")
+    assert [row["trial_id"] for row in first] == [row["trial_id"] for row in second]
+
+
+def test_suggestions_do_not_depend_on_what_the_store_holds(tmp_path: Path) -> None:
+    first = run(searched(), tmp_path / "store", search="optuna", n_configs=6)
+    again = run(searched(), tmp_path / "store", search="optuna", n_configs=6)
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("search", "scheduler"), [("random", "none"), ("optuna", "none"), ("grid", "sha"), ("random", "sha")]
+)
+def test_a_search_never_sees_a_test_label_and_its_choice_is_run_again(
+    tmp_path: Path, search: str, scheduler: str
+) -> None:
+    sweep = searched(controls=(Control(method="raw_spectra"),))
+    if scheduler == "sha":
+        sweep = sweep.with_overrides(axes={"steps": "9"})
+    rows = run(sweep, tmp_path, search=search, scheduler=scheduler, n_configs=6)
+    parts = {purpose: [row for row in rows if row["purpose"] == purpose] for purpose in ("search", "trial")}
+    assert parts["search"]
+    assert all(row["confusion_test"] is None for row in parts["search"])
+    assert all(row["confusion_test"] is not None for row in parts["trial"])
+    assert Counter(row["method"] for row in parts["trial"]) == {"noisy": 2, "raw_spectra": 2}
+    (chosen,) = params_of(rows, "trial")
+    full = [row for row in parts["search"] if scheduler == "none" or json.loads(row["params_json"])["steps"] == 9]
+    accuracies = mean_val_accuracies(full)
+    assert accuracies[chosen] == max(accuracies.values())
+
+
+def test_a_random_search_draws_without_replacement(tmp_path: Path) -> None:
+    rows = run(searched(), tmp_path, search="random", n_configs=99)
+    assert params_of(rows, "search") == dict.fromkeys(params_of(rows, "search"), 2)
+    assert len(params_of(rows, "search")) == len(LEVELS) * 2
+
+
+def test_halving_keeps_a_third_at_each_rung(tmp_path: Path) -> None:
+    rows = run(searched().with_overrides(axes={"steps": "18"}), tmp_path, scheduler="sha")
+    budgets = Counter(json.loads(params)["steps"] for params in params_of(rows, "search"))
+    assert budgets == {2: 8, 6: 3, 18: 1}
+
+
+def test_halving_needs_one_budget(store: ResultStore) -> None:
+    with pytest.raises(InvalidValueError, match="--axis steps=200"):
+        run_sweep(searched(), store, SCENES, LoopExecutor(), scheduler="sha")
+
+
+def test_a_failed_configuration_is_not_chosen(store: ResultStore) -> None:
+    sweep = noisy_sweep(axes={"fault": ("fail", "", "fail")}, controls=(), n_splits=1)
+    run_sweep(sweep, store, SCENES, LoopExecutor(), search="optuna", n_configs=8)
+    trials = [row for row in store.read().to_pylist() if row["purpose"] == "trial"]
+    assert [json.loads(row["params_json"])["fault"] for row in trials] == ["", ""]
+
+
+def test_a_search_where_all_fail_is_one_line(store: ResultStore) -> None:
+    sweep = noisy_sweep(axes={"fault": ("fail",)}, controls=())
+    with pytest.raises(InvalidValueError, match="no configuration could be scored") as caught:
+        run_sweep(sweep, store, SCENES, LoopExecutor(), search="random")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("search", "scheduler"), [("grid", "asha"), ("optuna", "sha"), ("bayes", "none")])
+def test_what_is_not_available_names_what_is(store: ResultStore, search: str, scheduler: str) -> None:
+    with pytest.raises(InvalidValueError, match="--search optuna --scheduler none, --search grid --scheduler sha"):
+        run_sweep(searched(), store, SCENES, LoopExecutor(), search=search, scheduler=scheduler)
+    assert not store.exists()
+
+
+def test_a_search_needs_a_suggestion(store: ResultStore) -> None:
+    with pytest.raises(InvalidValueError, match="--n-configs must be >= 1, got 0"):
+        run_sweep(searched(), store, SCENES, LoopExecutor(), search="random", n_configs=0)
+
+
+def test_without_search_the_whole_plan_is_run(store: ResultStore) -> None:
+    stream = io.StringIO()
+    outcome = run_sweep(noisy_sweep(), store, SCENES, LoopExecutor(), stream=stream)
+    assert (outcome.n_planned, outcome.n_ok) == (16, 16)
+    assert set(store.read().column("purpose").to_pylist()) == {"trial"}
+
+
+def test_an_interrupted_search_stops_and_goes_on(store: ResultStore) -> None:
+    class Interrupted(LoopExecutor):
+        def execute(self, groups: Any, scenes: Any, **settings: Any) -> None:
+            super().execute(groups[:1], scenes, **settings)
+            raise KeyboardInterrupt
+
+    assert run_sweep(searched(), store, SCENES, Interrupted(), search="optuna", n_configs=6).interrupted
+    n_before = store.read().num_rows
+    assert n_before == 1
+    assert not run_sweep(searched(), store, SCENES, LoopExecutor(), search="optuna", n_configs=6).interrupted
