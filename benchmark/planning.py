@@ -57,12 +57,12 @@ def plan_trial(
     check_choice("purpose", purpose, ("search", "trial"))
     entrant = _instance("method", method, METHODS.get(method), params or {})
     scorer = _instance("protocol", protocol, PROTOCOLS.get(protocol), protocol_params or {})
+    split_of(scene, split)
     if entrant.receptive_field > split.patch_size:
         raise InvalidValueError(
             f"method {method!r} sees {entrant.receptive_field} x {entrant.receptive_field} pixels, the split guards "
             f"patch_size={split.patch_size}: raise the split's patch_size or lower the method's"
         )
-    split_of(scene, split)
     return Trial(
         scene=scene.name, scene_hash=scene.hash, split=split, seed=seed, purpose=purpose,
         method=method, params=canonical_json(dataclasses.asdict(entrant)),

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
     from benchmark.splits.base import SplitRule
 
 SCENES: Registry[SceneCard] = Registry("scene", "benchmark.scenes", "hsicl.scenes")
-SPLIT_RULES: Registry[SplitRule] = Registry("split rule", "benchmark.splits", "hsicl.splits")
+SPLIT_RULES: Registry[type[SplitRule]] = Registry("split rule", "benchmark.splits", "hsicl.splits")
 METHODS: Registry[type[Method]] = Registry("method", "benchmark.methods", "hsicl.methods")
 PROTOCOLS: Registry[type[Protocol]] = Registry("protocol", "benchmark.protocols", "hsicl.protocols")

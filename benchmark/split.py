@@ -85,7 +85,7 @@ def make_split(
     chosen = SPLIT_RULES.get(rule)
     labels = _checked_labels(labels)
     # Rules are registered as classes.
-    return chosen().split(  # type: ignore[operator]
+    return chosen().split(
         labels,
         labels_per_class=int(labels_per_class),
         val_per_class=int(val_per_class),

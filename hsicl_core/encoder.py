@@ -88,7 +88,7 @@ class ProjectionHead(nn.Sequential):
         super().__init__(nn.Linear(dim, dim), nn.ReLU(inplace=True), nn.Linear(dim, out_dim))
 
 
-class evaluating:  # noqa: N801 - reads as a word in a with statement
+class evaluating:
     """Context in which a module is in evaluation mode; its former mode comes back afterwards."""
 
     def __init__(self, module: nn.Module) -> None:

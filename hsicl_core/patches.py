@@ -58,4 +58,4 @@ class PatchSource:
         index = (corner[:, None] + self._offsets).reshape(-1)
         spectra = self._spectra.index_select(0, index)
         side = self.patch_size
-        return spectra.view(len(pixels), side, side, -1).permute(0, 3, 1, 2)
+        return spectra.view(len(pixels), side, side, spectra.shape[1]).permute(0, 3, 1, 2)

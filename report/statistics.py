@@ -1,8 +1,9 @@
 """Intervals for scores from splits crossed with seeds: pure functions on arrays, no files, no tables.
 
 Every seed's pretraining is scored on several splits, and every split is used with several seeds. Two scores that share
-a seed or a split are therefore not independent, and a t interval over all of them is far too short (on simulated data
-its nominal 95 % covers 43 to 89 % of the time: tests/report/test_statistics.py). Here both factors are random.
+a seed or a split are therefore not independent, and a t interval over all of them is far too short: on simulated data
+its nominal 95 % covers as little as a third of the time (tests/report/test_statistics.py). Here both factors are
+random.
 The splits of one scene are drawn from the same pixels: an interval speaks about this scene under this split rule, not
 about other scenes.
 """
@@ -48,9 +49,9 @@ def crossed_mean_interval(scores: ArrayLike, confidence: float = 0.95) -> Interv
     With one split or one seed this is the one-way t interval over the other factor, which says nothing about the
     factor that did not vary. A single score has no interval.
 
-    On simulated normal data the nominal 95 % interval covers 94 to 99.7 % with 2 to 5 splits and 2 to 5 seeds, the
-    upper end where residual noise dominates, down to 93 % for 5 splits, 2 seeds and a dominant seed variance. It
-    falls to 89 % with 10 or 20 splits and only 2 seeds if seeds vary most: add seeds before adding splits there.
+    On simulated normal data the nominal 95 % interval covers 95 to 99.6 % with 2 to 5 splits and 2 to 5 seeds, the
+    upper end where residual noise dominates, but 93 % with 5 splits (or 10 splits and 3 seeds) where seeds vary most,
+    and 89 % with 10 or 20 splits and only 2 seeds there: then add seeds before adding splits.
 
     Args:
         scores: (splits, seeds), no NaN, any unit.

@@ -80,9 +80,8 @@ def _captured(item: CapturedGain) -> str:
     name = f"{one_line(item.method)} ({one_line(item.protocol)})"
     if pd.isna(item.share.mean):
         return (
-            f"What share of the gain of {one_line(item.oracle)} {name} captures is undefined: "
-            f"{one_line(item.oracle)} itself is not separated upwards from {REFERENCE} "
-            f"({with_interval(item.oracle_gain.in_points())} points)."
+            f"{name}: the share of the gain of {one_line(item.oracle)} that it captures is undefined, since that gain "
+            f"is not shown to be above zero ({with_interval(item.oracle_gain.in_points())} points over {REFERENCE})."
         )
     return f"{name} captures {with_interval(item.share.in_points(), 0)} % of the gain of {one_line(item.oracle)}."
 

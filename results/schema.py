@@ -7,6 +7,7 @@ under tests/golden.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -105,9 +106,38 @@ def migrate(table: pa.Table, origin: str) -> pa.Table:
             f"{origin} has schema version {version}, this code knows up to {SCHEMA_VERSION}: update hsicl"
         )
     while version < SCHEMA_VERSION:
+        if version not in MIGRATIONS:
+            raise SchemaError(
+                f"{origin} has schema version {version}, which never was: it is damaged; delete it and rerun"
+            )
         table = MIGRATIONS[version](table)
         version += 1
     try:
         return table.select(SCHEMA.names).cast(SCHEMA)
     except (KeyError, pa.ArrowInvalid, ValueError) as error:
         raise SchemaError(f"{origin} does not have the columns of schema version {version}: {error}") from error
+
+
+def column_table() -> str:
+    """Return the columns as the Markdown table of results/README.md."""
+    lines = [f"| `{name}` | {_type_name(kind)} | {meaning} |\n" for name, kind, meaning in COLUMNS]
+    return "".join(["| column | type | meaning |\n", "| --- | --- | --- |\n", *lines])
+
+
+def _type_name(kind: pa.DataType) -> str:
+    # Arrow's own names of nested types differ between its versions.
+    if pa.types.is_map(kind):
+        return f"map of {_type_name(kind.key_type)} to {_type_name(kind.item_type)}"
+    if pa.types.is_list(kind):
+        return f"list of {_type_name(kind.value_type)}"
+    if pa.types.is_struct(kind):
+        return (
+            "("
+            + ", ".join(f"{kind.field(i).name} {_type_name(kind.field(i).type)}" for i in range(kind.num_fields))
+            + ")"
+        )
+    return str(kind)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(column_table())

@@ -63,10 +63,11 @@ def launch(
     if isinstance(work, Sweep):
         label = label or work.name
         work = plan(work, scenes)
+    planned = list(dict.fromkeys(work))
     store.check_writable()
     finished = store.finished_ids()
-    missing = [trial for trial in dict.fromkeys(work) if trial.trial_id not in finished]
-    n_skipped = len(work) - len(missing)
+    missing = [trial for trial in planned if trial.trial_id not in finished]
+    n_skipped = len(planned) - len(missing)
     groups = group_trials(missing)
     progress = Progress(groups, n_skipped, stream, label=label)
 
@@ -84,7 +85,7 @@ def launch(
     progress.finish(interrupted=interrupted)
     n_ran = len(progress.statuses) if interrupted else len(missing)
     return Outcome(
-        n_planned=len(work),
+        n_planned=len(planned),
         n_skipped=n_skipped,
         n_ok=progress.n_ok,
         n_failed=n_ran - progress.n_ok,

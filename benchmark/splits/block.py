@@ -26,7 +26,7 @@ TEST_SHARE = 0.5
 # between seeds.
 N_COMPARED = 16
 # Windows tried in addition where none of those serves.
-N_TRIED = 512
+N_TRIED = 128
 
 
 class BlockSplitRule(SplitRule):
@@ -71,7 +71,7 @@ class BlockSplitRule(SplitRule):
             plan.serve_all(n_blocks)
             if best is None or plan.merit > best.merit:
                 best = plan
-            if len(best.blocks) == len(classes) and best.test_share >= TEST_SHARE:
+            if best.test_share >= TEST_SHARE and not best.is_contested:
                 break
         assert best is not None
         if len(best.blocks) < min(2, len(classes)):
@@ -103,6 +103,8 @@ class _Plan:
     blocks: dict[int, list[_Block]] = field(default_factory=dict)
     n_val: dict[int, int] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
+    # Whether a class was given up beside blocks of others, so that fewer blocks might have left it room.
+    is_contested: bool = False
 
     def __post_init__(self) -> None:
         self.guard = self.patch_size - 1
@@ -168,6 +170,7 @@ class _Plan:
             self.testable, self.remaining = before
         # The last choice asked for least: one block, one validation pixel, the lowest floor.
         self.reasons[label] = self._reason(label, kept)
+        self.is_contested |= bool(self.blocks)
         self.testable &= self.labels != label
         self.remaining[label] = 0
 

@@ -11,6 +11,10 @@ SMOKE = Sweep(
     method="mined_negatives",
     axes={"temperature": (0.1, 0.5)},
     params=_BUDGET,
-    controls=(Control(method="nt_xent", params=_BUDGET), Control(method="raw_spectra", protocol="knn")),
+    controls=(
+        Control(method="nt_xent", params=_BUDGET),
+        Control(method="oracle_negatives", params=_BUDGET),
+        Control(method="raw_spectra", protocol="knn"),
+    ),
     split=SplitSpec(rule="block", labels_per_class=10),
 )

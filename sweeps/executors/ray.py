@@ -14,6 +14,7 @@ import logging
 import os
 import pickle
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,9 @@ _SETTINGS = {
 _N_RETRIES = 1
 
 
+_CONNECT_TIMEOUT_S = 10.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor(Executor):
     """Runs groups side by side, one CPU each, in workers that are reused from group to group.
@@ -71,13 +75,14 @@ class RayExecutor(Executor):
             # A cluster of one process tree on this machine; by default Ray would leave a token file in the home.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")
         try:
+            _check_reachable(self.address)
             ray.init(
                 address=self.address or "local",
                 include_dashboard=None if self.address else False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise InvalidValueError(
                 f"--address {self.address}: no Ray to be had there ({_one_line(error)}): start a cluster with 'ray up' "
                 "or 'ray start --head', or leave --address out to run on this machine"
@@ -178,6 +183,13 @@ class _Handover(tune.Callback):
         except Exception as error:
             self.error = error
             raise
+
+
+def _check_reachable(address: str | None) -> None:
+    # Ray itself tries for minutes, logging all the while.
+    host, colon, port = (address or "").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
 def _error_of(tune_trial: Any) -> tuple[str, str]:

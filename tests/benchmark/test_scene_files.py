@@ -191,6 +191,12 @@ def damaged_files(folder: Path, scene: Scene) -> dict[str, tuple[object, object]
     return cases
 
 
+def test_a_header_is_not_believed(scene: Scene, tmp_path: Path) -> None:
+    lying_npy(tmp_path / "lie.npy", (10**3, 10**3, 10**3))
+    with pytest.raises(SceneError, match="'lie' claims 8000000000 bytes, the file can hold 800 at most"):
+        load_scene(tmp_path / "lie.npy", raw_labels(scene))
+
+
 def test_damaged_files_end_in_one_line_quickly(scene: Scene, tmp_path: Path) -> None:
     failures = []
     for case, (cube, labels) in damaged_files(tmp_path, scene).items():

@@ -133,6 +133,20 @@ def test_block_keeps_a_small_class_that_has_two_fields() -> None:
     assert counts(labels, split.test)[3] == 20
 
 
+def test_block_gives_a_class_up_rather_than_take_the_last_test_pixels_of_another() -> None:
+    labels = np.full((5, 200), -1)
+    labels[:, 0:4] = 0  # trains here
+    labels[:, 20:22] = 0  # and can only be tested here,
+    labels[:, 17:20] = labels[:, 22:25] = 1  # where class 1 has its only dense place,
+    labels[0, 40::10] = 1  # being one pixel here and there elsewhere.
+    labels[:, 160:199] = 2
+    split = make_split(labels, "block", patch_size=5)
+    assert split.unsupported == {
+        1: "the guard around any 11 of its 42 pixels would take the last test pixels of another class"
+    }
+    assert counts(labels, split.test)[0] == 10
+
+
 def test_block_refuses_a_budget_that_most_classes_lack() -> None:
     with pytest.raises(SplitError, match=r"labels_per_class=400 .* 360 labelled pixels.*use at most 354"):
         make_split(tiny_labels(), "block", labels_per_class=400, patch_size=5)
@@ -199,62 +213,6 @@ def test_leakage_and_covered_share_at_their_exact_reach() -> None:
     assert [share(covered_share, d) for d in (2, 3)] == [1.0, 0.0]
 
 
-def given_masks() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    labels = tiny_labels()
-    train, test = np.zeros_like(labels), np.zeros_like(labels)
-    train[:, :24], test[:, 24:] = 1, 1
-    train[labels < 0], test[labels < 0] = 0, 0
-    return labels, train, test
-
-
-def test_given_rule_takes_masks_whatever_ids_they_hold_and_draws_val_from_train() -> None:
-    labels, train, test = given_masks()
-    split = make_split(labels, "given", val_per_class=6, train_mask=train * 9, test_mask=test.astype(bool))
-    assert np.array_equal(np.sort(np.concatenate([split.train, split.val])), np.flatnonzero(train))
-    assert np.array_equal(split.test, np.flatnonzero(test))
-    assert counts(labels, split.val) == [6] * 4
-    other = make_split(labels, "given", val_per_class=6, index=1, train_mask=train, test_mask=test)
-    assert not np.array_equal(split.val, other.val)
-
-
-def test_given_rule_uses_a_val_mask() -> None:
-    labels, train, test = given_masks()
-    val = np.zeros_like(labels)
-    val[:4] = train[:4]
-    train[:4] = 0
-    split = make_split(labels, "given", train_mask=train, test_mask=test, val_mask=val)
-    assert np.array_equal(split.val, np.flatnonzero(val))
-    assert np.array_equal(split.train, np.flatnonzero(train))
-
-
-def test_given_rule_counts_masked_background_and_names_absent_classes() -> None:
-    labels, train, test = given_masks()
-    train[0, :3] = 5  # the map's border is unlabelled
-    test[labels == 2] = 0
-    split = make_split(labels, "given", train_mask=train, test_mask=test)
-    assert split.dropped == {"train_mask: unlabelled in the label map": 3}
-    assert split.unsupported == {2: "the masks give it no test pixel"}
-    assert 2 not in labels.flat[np.concatenate([split.train, split.val, split.test])]
-
-
-@pytest.mark.parametrize(
-    ("break_it", "message"),
-    [
-        (lambda m: m.update(test_mask=m["train_mask"]), "train_mask and test_mask have 720 pixels in common"),
-        (lambda m: m.pop("test_mask"), "missing or unknown: test_mask"),
-        (lambda m: m.update(mask=m["train_mask"]), "missing or unknown: mask"),
-        (lambda m: m.update(train_mask=m["train_mask"].T), "must be a map of numbers of shape"),
-        (lambda m: m.update(test_mask=0 * m["test_mask"]), "0 test pixels"),
-    ],
-)
-def test_given_rule_refuses(break_it: object, message: str) -> None:
-    labels, train, test = given_masks()
-    masks = {"train_mask": train, "test_mask": test}
-    break_it(masks)
-    with pytest.raises(SplitError, match=message):
-        make_split(labels, "given", **masks)
-
-
 def real_labels(name: str) -> np.ndarray:
     card: SceneCard = SCENES.get(name)
     try:
@@ -299,10 +257,3 @@ def test_block_guard_on_real_maps_by_a_distance_transform(name: str) -> None:
     distance = ndimage.distance_transform_cdt(free, metric="chessboard")
     assert distance.flat[split.test].min() == 9
     assert not split.unsupported
-
-
-def test_published_pavia_split_with_its_background_pixels() -> None:
-    truth, train, test = (label_map(name) for name in ("PaviaU_gt", "TRpaviaU_3921", "TSpaviaU"))
-    split = make_split(truth - 1, "given", patch_size=9, train_mask=train, test_mask=test)
-    assert split.dropped["train_mask: unlabelled in the label map"] == 1147
-    assert split.train.size + split.val.size == 2774

@@ -10,6 +10,7 @@ from report.groups import build_groups
 from report.leaderboard import build_leaderboard
 from report.pictures import ablation_picture
 from report.rows import tidy
+from report.verdict import describe
 from tests.record_factory import make_record
 
 
@@ -176,5 +177,7 @@ def test_captured_gain_at_equal_temperature_by_hand():
 def test_captured_gain_is_undefined_where_the_oracle_does_not_gain():
     records = [*trials("mined_negatives", 0.6), *trials("nt_xent", 0.5)]
     records += [*trials("oracle_negatives", 0.5, sees_labels="all")]
-    (gain,) = captured_gains(only_group(records))
+    group = only_group(records)
+    (gain,) = captured_gains(group)
     assert np.isnan(gain.share.mean)
+    assert "undefined" in describe(build_leaderboard(group), (), (), (gain,))[-1]

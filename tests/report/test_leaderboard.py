@@ -96,10 +96,10 @@ def test_a_configuration_that_sees_all_labels_does_not_stand_for_one_that_does_n
 
 
 def test_ties_share_a_rank_and_the_next_is_skipped():
-    # The same four scores on other cells: sums in another order differ in the last bit.
-    one = [make_record(method="one", split_index=i, test_oa=oa) for i, oa in enumerate((0.1, 0.2, 0.3, 0.7))]
-    two = [make_record(method="two", split_index=i, test_oa=oa) for i, oa in enumerate((0.7, 0.3, 0.2, 0.1))]
-    last = [make_record(method="last", split_index=i, test_oa=0.1) for i in range(4)]
+    # The same three scores on other cells: sums in another order differ in the last bit.
+    one = [make_record(method="one", split_index=i, test_oa=oa) for i, oa in enumerate((0.1, 0.2, 0.3))]
+    two = [make_record(method="two", split_index=i, test_oa=oa) for i, oa in enumerate((0.3, 0.2, 0.1))]
+    last = [make_record(method="last", split_index=i, test_oa=0.1) for i in range(3)]
     assert [entry.rank for entry in only_board(one + two + last).entries] == [1, 1, 3]
 
 
@@ -111,8 +111,10 @@ def test_what_cannot_be_compared_stands_in_groups_of_its_own():
 
 
 def test_search_rows_never_enter():
-    board = only_board(grid(test_oa=0.5) + grid(purpose="search", params={"x": 1}, test_oa=0.9, val_oa=0.9))
+    searched = grid(purpose="search", params={"x": 1}, test_oa=0.9, val_oa=0.9)
+    (board,), rows = boards(grid(test_oa=0.5) + searched)
     assert [entry.n_tried for entry in board.entries] == [1]
+    assert rows["is_usable"].sum() == 4
 
 
 def test_an_ok_row_without_a_matrix_counts_as_failed():

@@ -1,4 +1,4 @@
-"""The tiny sweep that the tests of this room run, and the entry point of its entrant."""
+"""The store of a test, and the entry points of the tests' own entrant and sweep."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Install the entrant ``noisy`` for this process, its children and Ray's workers."""
+    """Install the entrant ``noisy`` and the sweep ``sleepy`` for this process, its children and Ray's workers."""
     folder = tmp_path_factory.mktemp("plugin")
     info = folder / "hsicl_noisy-0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hsicl-noisy\nVersion: 0\n")
-    (info / "entry_points.txt").write_text("[hsicl.methods]\nnoisy = tests.sweeps.entrants:Noisy\n")
+    (info / "entry_points.txt").write_text(
+        "[hsicl.methods]\nnoisy = tests.sweeps.entrants:Noisy\n"
+        "[hsicl.sweeps]\nsleepy = tests.sweeps.sweep_factory:SLEEPY\n"
+    )
     path = os.pathsep.join([str(folder), str(_ROOT)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(folder), *sys.path])

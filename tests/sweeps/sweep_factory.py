@@ -47,3 +47,16 @@ def learning_sweep() -> Sweep:
         n_seeds=2,
         n_splits=2,
     )
+
+
+# Found through an entry point (see conftest.py): long enough to be killed in the middle.
+SLEEPY = Sweep(
+    name="sleepy",
+    question="What is left after a kill?",
+    method="noisy",
+    axes={"level": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)},
+    params={"fault": "sleep"},
+    protocol="knn",
+    split=SPLIT,
+    n_splits=2,
+)

@@ -44,7 +44,8 @@ def test_every_planned_trial_is_stored_once(store: ResultStore) -> None:
 
 def test_planned_trials_can_be_launched_without_a_sweep(store: ResultStore) -> None:
     trials = plan(noisy_sweep(), SCENES)[:3]
-    assert launch([*trials, *trials], store, SCENES, LOOP).n_ok == 3
+    outcome = launch([*trials, *trials], store, SCENES, LOOP)
+    assert outcome == Outcome(n_planned=3, n_skipped=0, n_ok=3, n_failed=0)
     assert len(statuses(store)) == 3
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import ray
 
-from benchmark import InvalidValueError, group_trials
+from benchmark import InvalidValueError, group_trials, run_group
 from results import ResultStore, RunRecord, StoreError
 from results.schema import VOLATILE_COLUMNS
 from sweeps import EXECUTORS, Outcome, launch, plan
@@ -31,10 +31,17 @@ SCENES = tiny_scenes()
 
 
 @pytest.fixture(scope="module")
-def executor() -> Iterator[Executor]:
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("temporary")
+
+
+@pytest.fixture(scope="module")
+def executor(temporary: Path) -> Iterator[Executor]:
     """One Ray for the module: starting it takes seconds."""
     executor = EXECUTORS.get("ray")()
-    with executor.session():
+    with executor.session(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tempfile.tempdir", str(temporary))
+        patch.setenv("HOME", str(temporary.parent))
         yield executor
 
 
@@ -58,7 +65,6 @@ def measured(record: RunRecord) -> dict[str, Any]:
 
 def test_ray_gives_the_numbers_of_the_loop_in_fresh_and_reused_workers(executor: Executor) -> None:
     groups = group_trials(plan(learning_sweep(), SCENES))
-    assert len(groups) > 2 * (os.cpu_count() or 1) or len(groups) == 6
     by_loop, by_ray = run(groups, LoopExecutor()), run(groups, executor)
     assert {record.status for record in by_loop.values()} == {"ok"}
     assert by_loop.keys() == by_ray.keys()
@@ -85,18 +91,15 @@ def test_a_lost_worker_is_a_record_and_harms_nobody(executor: Executor, tmp_path
     assert [row["error_type"] for row in rows if '"fault":"fail"' in row["params_json"]] == ["ValueError"] * 2
 
 
-def test_a_worker_cannot_change_the_scene_of_others(executor: Executor) -> None:
-    scene = tiny_scene(seed=3)
-    before = scene.cube.copy()
-    # The scene's own fits follow the spoiling ones in the same workers.
-    sweep = noisy_sweep(axes={"spoils_cube": (True, False)}, controls=(), n_seeds=2, n_splits=1)
-    groups = group_trials(plan(sweep, {"tiny": scene}))
-    records = run(groups, executor, {"tiny": scene})
-    assert {record.status for record in records.values()} <= {"ok", "failed"}
-    assert np.array_equal(scene.cube, before)
-    clean = [trial for trial in plan(sweep, {"tiny": scene}) if not trial.method_params()["spoils_cube"]]
-    alone = run([(clean[-1],)], LoopExecutor(), {"tiny": scene})
-    assert measured(records[clean[-1].trial_id]) == measured(alone[clean[-1].trial_id])
+def test_shared_memory_is_read_only_and_a_fit_works_on_a_copy(executor: Executor) -> None:
+    view = ray.get(ray.put(tiny_scene(seed=3)))
+    assert not view.cube.flags.writeable
+    before = view.cube.copy()
+    sweep = noisy_sweep(axes={"spoils_cube": (True,)}, controls=(), n_seeds=1)
+    (group,) = group_trials(plan(sweep, {"tiny": view}))
+    # The fit fills its cube through torch, which heeds no read-only flag.
+    assert [record.status for record in run_group(group, view)] == ["ok", "ok"]
+    assert np.array_equal(view.cube, before)
 
 
 def test_a_store_that_fails_ends_the_run_with_its_own_error(
@@ -106,17 +109,14 @@ def test_a_store_that_fails_ends_the_run_with_its_own_error(
         raise StoreError("disk full")
 
     monkeypatch.setattr(store, "write", write)
-    with pytest.raises(StoreError, match="^disk full$"):
-        launch(noisy_sweep(), store, SCENES, executor)
+    with pytest.raises(StoreError, match=r"^disk full$"):
+        launch(noisy_sweep(n_seeds=1, controls=()), store, SCENES, executor)
 
 
-def test_nothing_is_left_behind(executor: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temp"))
-    (tmp_path / "temp").mkdir()
-    run(group_trials(plan(noisy_sweep(n_seeds=1), SCENES))[:2], executor)
-    assert list((tmp_path / "temp").iterdir()) == []
-    assert not (tmp_path / "ray_results").exists()
+def test_nothing_is_left_behind(executor: Executor, temporary: Path) -> None:
+    # After all the runs above. PyTorch keeps a folder of its own there.
+    assert list(temporary.glob("hsicl-*")) == []
+    assert not (Path.home() / "ray_results").exists()
 
 
 def test_more_gpus_than_there_are_is_one_line(executor: Executor) -> None:
@@ -125,3 +125,12 @@ def test_more_gpus_than_there_are_is_one_line(executor: Executor) -> None:
         run(group_trials(plan(noisy_sweep(), SCENES)), greedy)
     with pytest.raises(InvalidValueError, match="must be >= 0"):
         EXECUTORS.get("ray")(gpus_per_trial=-1.0)
+
+
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "nowhere.invalid:6379", "nonsense"])
+def test_an_address_without_a_cluster_is_one_line(address: str) -> None:
+    """Without the module's session: a connection inside one is no new one."""
+    ray.shutdown()
+    with pytest.raises(InvalidValueError, match=f"--address {address}: no Ray to be had there") as caught:
+        run(group_trials(plan(noisy_sweep(), SCENES)), EXECUTORS.get("ray")(address=address))
+    assert "\n" not in str(caught.value)

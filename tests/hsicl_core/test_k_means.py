@@ -1,0 +1,87 @@
+"""k-means pseudolabels: clusters that are plain to see, confidences by their formula, what cannot be clustered."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from hsicl_core import InvalidValueError, KMeansPseudoLabeler, MissingPackageError
+
+CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 30.0]])
+
+
+def blobs(n: int = 60) -> tuple[torch.Tensor, torch.Tensor]:
+    truth = torch.arange(n) % 3
+    return CENTRES[truth] + torch.randn(n, 2, generator=torch.Generator().manual_seed(0)), truth
+
+
+def test_finds_separate_blobs() -> None:
+    features, truth = blobs()
+    found = KMeansPseudoLabeler(n_clusters=3, n_init=5).fit(features).labels_
+    pairs = set(zip(truth.tolist(), found.tolist(), strict=True))
+    assert len(pairs) == 3
+    assert {cluster for _, cluster in pairs} == {0, 1, 2}
+    assert found.dtype == torch.int64
+
+
+def test_confidence_compares_the_two_nearest_centres() -> None:
+    features, _ = blobs()
+    labeler = KMeansPseudoLabeler(n_clusters=3, n_init=5).fit(features)
+    # A converged centre is the mean of its members.
+    centres = torch.stack([features[labeler.labels_ == cluster].mean(dim=0) for cluster in range(3)])
+    distances = torch.cdist(features, centres).sort(dim=1).values
+    torch.testing.assert_close(labeler.confidence_, 1 - distances[:, 0] / distances[:, 1], rtol=1e-4, atol=1e-4)
+
+
+def test_confidence_on_a_centre_and_half_way() -> None:
+    features = torch.tensor([[0.0], [0.0], [0.0], [4.0], [4.0], [4.0]])
+    labeler = KMeansPseudoLabeler(n_clusters=2, n_init=5).fit(features)
+    assert labeler.confidence_.tolist() == [1.0] * 6
+    assert (KMeansPseudoLabeler(n_clusters=1).fit(features).confidence_ == 1).all()
+
+
+def test_the_seed_decides() -> None:
+    features = torch.rand(200, 4, generator=torch.Generator().manual_seed(3))
+    first, again, other = (KMeansPseudoLabeler(n_clusters=12, seed=seed).fit(features).labels_ for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert KMeansPseudoLabeler(n_clusters=2, seed=2**62).fit(features).labels_.unique().tolist() == [0, 1]
+
+
+def test_more_clusters_than_vectors_are_refused() -> None:
+    with pytest.raises(InvalidValueError, match="n_clusters=4 exceeds the 3 pixels to cluster: use fewer clusters"):
+        KMeansPseudoLabeler(n_clusters=4).fit(torch.rand(3, 2))
+    assert sorted(KMeansPseudoLabeler(n_clusters=3).fit(torch.eye(3)).labels_.tolist()) == [0, 1, 2]
+
+
+def test_coinciding_vectors_give_fewer_clusters_and_say_so(caplog: pytest.LogCaptureFixture) -> None:
+    features = torch.tensor([[0.0], [1.0]]).repeat(10, 1)
+    with caplog.at_level(logging.WARNING):
+        labeler = KMeansPseudoLabeler(n_clusters=5).fit(features)
+    assert labeler.n_clusters_ == 2
+    assert len(labeler.labels_.unique()) == 2
+    assert labeler.confidence_.isfinite().all()
+    assert "2 of 5 clusters" in caplog.text
+
+
+def test_takes_arrays_and_other_dtypes() -> None:
+    features, _ = blobs()
+    expected = KMeansPseudoLabeler(n_clusters=3).fit(features).labels_
+    assert torch.equal(KMeansPseudoLabeler(n_clusters=3).fit(features.double()).labels_, expected)
+    assert torch.equal(KMeansPseudoLabeler(n_clusters=3).fit(np.asarray(features)).labels_, expected)
+
+
+@pytest.mark.parametrize("name", ["n_clusters", "n_init", "max_iter"])
+def test_bad_parameters_are_named(name: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"{name}=0"):
+        KMeansPseudoLabeler(**{"n_clusters": 2, name: 0})
+
+
+def test_without_scikit_learn_the_message_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.cluster", None)
+    with pytest.raises(MissingPackageError, match=r"'scikit-learn' is not installed.*pip install scikit-learn"):
+        KMeansPseudoLabeler(n_clusters=2).fit(torch.rand(4, 2))
