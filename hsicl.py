@@ -1,7 +1,7 @@
 """The front door: the command line, nothing else. Also the one file that ``ray submit`` runs.
 
-Rooms are imported when a command needs them, so that ``hsicl --help`` does not wait for torch. argparse rather than a
-package: the loop executor must run where only the numeric packages are installed.
+Rooms are imported when a command needs them: ``hsicl --help`` does not wait for torch. argparse rather than a package:
+the loop executor must run where only the numeric packages are installed.
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-STORES = Path("results/runs")
-REPORTS = Path("report/build")
+STORES, REPORTS = Path("results/runs"), Path("report/build")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 some trials failed, 2 a user's error, 130 Ctrl-C."""
     arguments = _parser().parse_args(argv)
     try:
-        status: int = arguments.run(arguments)
+        # A command gives its exit status, or the text it is asked for.
+        result: int | str = arguments.run(arguments)
+        if isinstance(result, str):
+            print(result)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output (head, say) has gone; Python would complain once more at exit.
@@ -35,30 +37,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hsicl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    return status
+    return result if isinstance(result, int) else 0
 
 
 def _is_users(error: Exception) -> bool:
-    from hsicl_core.errors import UserError
-    from report.errors import ReportError
-    from results.errors import ResultsError
+    import hsicl_core.errors
+    import report
+    import results
 
-    return isinstance(error, UserError | ReportError | ResultsError)
+    return isinstance(error, hsicl_core.errors.UserError | report.ReportError | results.ResultsError)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"hsicl: {message}: see '{self.prog} --help'\n")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="hsicl", description="Which negatives should a contrastive learner of hyperspectral images see?"
-    )
+    parser = _Parser(prog="hsicl", description="Which negatives should a contrastive learner see?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_scenes(commands)
-    _add_sweep(commands)
-    _add_bench(commands)
-    _add_reading(commands)
-    _add_map(commands)
-    doctor = commands.add_parser("doctor", help="say what is installed, which devices, whether Ray starts")
-    doctor.add_argument("--store", default=str(STORES), metavar="URI")
-    doctor.set_defaults(run=_doctor)
+    for add in (_add_scenes, _add_sweep, _add_bench, _add_reading, _add_map):
+        add(commands)
+    command = commands.add_parser("doctor", help="say what is installed, which devices, whether Ray starts")
+    command.add_argument("--store", default=str(STORES), metavar="URI")
+    command.set_defaults(run=_doctor)
     return parser
 
 
@@ -67,10 +69,8 @@ def _add_scenes(commands: Any) -> None:
         required=True, metavar="ACTION"
     )
     scenes.add_parser("list", help="all scenes and whether their files are here").set_defaults(run=_scenes_list)
-    for action, run, text in (
-        ("show", _scenes_show, "what a scene holds"),
-        ("fetch", _scenes_fetch, "download a scene's files"),
-    ):
+    with_name = ("show", _scenes_show, "what a scene holds"), ("fetch", _scenes_fetch, "download a scene's files")
+    for action, run, text in with_name:
         command = scenes.add_parser(action, help=text)
         command.add_argument("name", metavar="NAME")
         command.set_defaults(run=run)
@@ -78,7 +78,7 @@ def _add_scenes(commands: Any) -> None:
     command.add_argument("name", metavar="NAME")
     command.add_argument("--cube", required=True, metavar="FILE[:KEY]")
     command.add_argument("--labels", metavar="FILE[:KEY]")
-    command.add_argument("--shape", type=_shape, metavar="H,W,B", help="of a cube that is stored flat or bands first")
+    command.add_argument("--shape", metavar="H,W,B", help="of a cube that is stored flat or bands first")
     command.add_argument("--order", choices=("C", "F"), default="C", help="C: flat pixels run along rows, F: columns")
     command.add_argument("--unlabelled", type=int, metavar="ID", help="the id of unlabelled pixels, if it is not 0")
     command.set_defaults(run=_scenes_import)
@@ -100,12 +100,9 @@ def _add_bench(commands: Any) -> None:
     command = commands.add_parser("bench", help="run the leaderboard's trials")
     command.add_argument("--method", action="append", default=[], metavar="M", help="default: all")
     command.add_argument("--protocol", action="append", default=[], metavar="P", help="default: all")
-    command.add_argument(
-        "--set", action="append", default=[], metavar="NAME=V", help="a parameter, where a method has it"
-    )
-    _add_split(command)
+    _add_trial(command)
     _add_running(command)
-    command.set_defaults(run=_bench)
+    command.set_defaults(run=_bench, seeds=1, splits=5)
 
 
 def _add_running(command: argparse.ArgumentParser) -> None:
@@ -120,10 +117,12 @@ def _add_running(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
 
 
-def _add_split(command: argparse.ArgumentParser) -> None:
+def _add_trial(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="parameter of methods with it")
     command.add_argument("--rule", default="block", metavar="block|random", help="split rule")
     command.add_argument("--labels-per-class", type=int, default=10, metavar="N")
     command.add_argument("--patch-size", type=int, default=9, metavar="N", help="side of the patches the split guards")
+    command.set_defaults(split_index=0)
 
 
 def _add_reading(commands: Any) -> None:
@@ -139,56 +138,50 @@ def _add_reading(commands: Any) -> None:
 
 def _add_map(commands: Any) -> None:
     command = commands.add_parser("map", help="classification map beside the ground truth")
-    command.add_argument("scene", metavar="SCENE")
+    command.add_argument("scene")
     command.add_argument("--method", required=True, metavar="M")
     command.add_argument("--protocol", default="linear", metavar="P")
-    command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="a parameter of the method")
     command.add_argument("--seed", type=int, default=0, metavar="N")
+    _add_trial(command)
     command.add_argument("--split-index", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
     command.add_argument("--out", metavar="FILE.png", help="default: SCENE_METHOD.png")
-    _add_split(command)
     command.set_defaults(run=_map)
 
 
-def _scenes_list(arguments: argparse.Namespace) -> int:
+def _scenes_list(arguments: argparse.Namespace) -> str:
     from benchmark.scene_list import scene_table
 
-    print(scene_table())
-    return 0
+    return scene_table()
 
 
-def _scenes_show(arguments: argparse.Namespace) -> int:
+def _scenes_show(arguments: argparse.Namespace) -> str:
     from benchmark import load_scene
     from benchmark.scene_list import summary_text
 
-    print(summary_text(load_scene(arguments.name)))
-    return 0
+    return summary_text(load_scene(arguments.name))
 
 
-def _scenes_fetch(arguments: argparse.Namespace) -> int:
+def _scenes_fetch(arguments: argparse.Namespace) -> str:
     from benchmark.scene_fetch import fetch_scene
 
-    for path in fetch_scene(arguments.name, progress=sys.stderr.isatty()):
-        print(path)
-    return 0
+    return "\n".join(map(str, fetch_scene(arguments.name, progress=sys.stderr.isatty())))
 
 
-def _scenes_import(arguments: argparse.Namespace) -> int:
+def _scenes_import(arguments: argparse.Namespace) -> str:
     from benchmark import load_scene
+    from benchmark.raw_arrays import read_shape
     from benchmark.scene_import import import_scene
     from benchmark.scene_list import summary_text
 
     card, _ = import_scene(
-        arguments.name, arguments.cube, arguments.labels, arguments.shape, arguments.order,
+        arguments.name, arguments.cube, arguments.labels, read_shape(arguments.shape), arguments.order,
         unlabelled=arguments.unlabelled,
     )  # fmt: skip
-    print(summary_text(load_scene(arguments.name)))
-    print(f"written: {card}; now --scene {arguments.name} works")
-    return 0
+    return f"{summary_text(load_scene(arguments.name))}\nwritten: {card}; now --scene {arguments.name} works"
 
 
-def _sweep(arguments: argparse.Namespace) -> int:
+def _sweep(arguments: argparse.Namespace) -> int | str:
     from sweeps import SWEEPS, plan, read_axis_options, run_sweep
 
     sweep = SWEEPS.get(arguments.sweep)
@@ -197,7 +190,7 @@ def _sweep(arguments: argparse.Namespace) -> int:
         scenes=list(scenes), n_seeds=arguments.seeds, n_splits=arguments.splits, axes=read_axis_options(arguments.axis)
     )
     if arguments.dry_run:
-        return _print_plan(arguments, sweep.name, plan(sweep, scenes), sweep.question)
+        return _plan_text(arguments, sweep.name, plan(sweep, scenes), sweep.question)
     store = _store(arguments, sweep.name)
     outcome = run_sweep(
         sweep, store, scenes, _executor(arguments), search=arguments.search, scheduler=arguments.scheduler,
@@ -206,21 +199,17 @@ def _sweep(arguments: argparse.Namespace) -> int:
     return _status(outcome, store.uri)
 
 
-def _bench(arguments: argparse.Namespace) -> int:
-    from benchmark import SplitSpec
+def _bench(arguments: argparse.Namespace) -> int | str:
     from sweeps import launch, read_axis_options
     from sweeps.bench import plan_bench
 
-    split = SplitSpec(rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size)
     scenes = _load_scenes(arguments.scene or ["indian_pines"])
     trials = plan_bench(
-        scenes, methods=arguments.method, protocols=arguments.protocol, split=split,
-        n_seeds=1 if arguments.seeds is None else arguments.seeds,
-        n_splits=5 if arguments.splits is None else arguments.splits,
-        settings=read_axis_options(arguments.set),
+        scenes, methods=arguments.method, protocols=arguments.protocol, split=_split(arguments),
+        n_seeds=arguments.seeds, n_splits=arguments.splits, settings=read_axis_options(arguments.set),
     )  # fmt: skip
     if arguments.dry_run:
-        return _print_plan(arguments, "bench", trials, "How do the entrants compare?")
+        return _plan_text(arguments, "bench", trials, "How do the entrants compare?")
     store = _store(arguments, "bench")
     outcome = launch(
         trials, store, scenes, _executor(arguments), device=arguments.device, stream=sys.stderr, label="bench"
@@ -228,23 +217,21 @@ def _bench(arguments: argparse.Namespace) -> int:
     return _status(outcome, store.uri)
 
 
-def _leaderboard(arguments: argparse.Namespace) -> int:
+def _leaderboard(arguments: argparse.Namespace) -> str:
     from report import leaderboard_text
 
-    print(leaderboard_text(arguments.store))
-    return 0
+    return leaderboard_text(arguments.store)
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _report(arguments: argparse.Namespace) -> str:
     from report import build_report
 
-    name = arguments.store.rstrip("/").rsplit("/", 1)[-1]
-    print(build_report(arguments.store, arguments.out or REPORTS / name))
-    return 0
+    out = arguments.out or REPORTS / arguments.store.rstrip("/").rsplit("/", 1)[-1]
+    return str(build_report(arguments.store, out))
 
 
-def _map(arguments: argparse.Namespace) -> int:
-    from benchmark import SplitSpec, load_scene, plan_trial
+def _map(arguments: argparse.Namespace) -> str:
+    from benchmark import load_scene, plan_trial
     from benchmark.mapping import classification_map
     from report.maps import draw_classification_map
     from sweeps import read_axis_options
@@ -252,27 +239,30 @@ def _map(arguments: argparse.Namespace) -> int:
 
     scene = load_scene(arguments.scene)
     trial = plan_trial(
-        scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed,
+        scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed, split=_split(arguments),
         params=read_settings(arguments.method, read_axis_options(arguments.set)),
-        split=SplitSpec(
-            rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size,
-            index=arguments.split_index,
-        ),
     )  # fmt: skip
     out = Path(arguments.out or f"{scene.name}_{arguments.method}.png")
     predicted = classification_map(trial, scene, device=arguments.device)
     title = f"{scene.name}: {arguments.method}, {arguments.protocol}, split {arguments.rule} {arguments.split_index}"
-    print(draw_classification_map(scene.labels, predicted, scene.class_names, out, title=title))
-    return 0
+    return str(draw_classification_map(scene.labels, predicted, scene.class_names, out, title=title))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from sweeps.doctor import examine
 
     findings = examine(arguments.store)
-    for finding in findings:
-        print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.subject}: {finding.text}")
+    print("\n".join(map(str, findings)))
     return 0 if all(finding.is_ok for finding in findings) else 1
+
+
+def _split(arguments: argparse.Namespace) -> Any:
+    from benchmark import SplitSpec
+
+    return SplitSpec(
+        rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size,
+        index=arguments.split_index,
+    )  # fmt: skip
 
 
 def _load_scenes(names: Sequence[str]) -> dict[str, Any]:
@@ -294,29 +284,16 @@ def _store(arguments: argparse.Namespace, name: str) -> Any:
     return open_store(arguments.store or STORES / name)
 
 
-def _print_plan(arguments: argparse.Namespace, name: str, trials: Sequence[Any], question: str) -> int:
+def _plan_text(arguments: argparse.Namespace, name: str, trials: Sequence[Any], question: str) -> str:
     from sweeps import describe_plan
 
-    print(describe_plan(trials, _store(arguments, name).finished_ids(), question=question))
-    return 0
+    return describe_plan(trials, _store(arguments, name).finished_ids(), question=question)
 
 
 def _status(outcome: Any, uri: str) -> int:
-    if outcome.interrupted:
-        return 130
-    print(
-        f"{outcome.n_planned} trials planned, {outcome.n_skipped} finished before, {outcome.n_ok} ok, "
-        f"{outcome.n_failed} failed; store: {uri}"
-    )
-    return 1 if outcome.n_failed else 0
-
-
-def _shape(text: str) -> tuple[int, int, int]:
-    parts = text.split(",")
-    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text!r} is not H,W,B: write three positive integers, e.g. 145,145,200")
-    height, width, bands = (int(part) for part in parts)
-    return height, width, bands
+    if not outcome.interrupted:
+        print(f"{outcome.describe()}; store: {uri}")
+    return 130 if outcome.interrupted else int(outcome.n_failed > 0)
 
 
 if __name__ == "__main__":

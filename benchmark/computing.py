@@ -13,13 +13,18 @@ from hsicl_core.checks import check_choice
 from hsicl_core.errors import InvalidValueError
 
 
+def check_device_name(name: str) -> None:
+    """Raise InvalidValueError unless ``name`` is ``"auto"``, ``"cpu"`` or ``"cuda"``; whether it is there is not asked."""
+    check_choice("device", name, ("auto", "cpu", "cuda"))
+
+
 def resolve_device(name: str) -> torch.device:
     """Return the device called ``name``: ``"cpu"``, ``"cuda"``, or ``"auto"``, which is CUDA where there is one.
 
     Raises:
         InvalidValueError: another name, or no CUDA device where one is asked for.
     """
-    check_choice("device", name, ("auto", "cpu", "cuda"))
+    check_device_name(name)
     if name == "cuda" and not torch.cuda.is_available():
         raise InvalidValueError("device='cuda' is asked for and torch sees no CUDA device: use device='cpu' or 'auto'")
     use_cuda = name != "cpu" and torch.cuda.is_available()

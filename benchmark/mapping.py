@@ -22,5 +22,5 @@ def classification_map(trial: Trial, scene: Scene, *, device: str = "auto") -> N
     target = resolve_device(device)
     with reproducibly():
         fitted = fit_scene(trial, scene, target)
-        _, chosen = choose_classifier(trial, scene, fitted)
-        return chosen.predict(fitted.embedding).reshape(scene.labels.shape)
+        classifier = choose_classifier(trial, scene, fitted)
+        return classifier.predict(slice(None)).reshape(scene.labels.shape)

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from benchmark.memo import Memo
 from benchmark.registries import METHODS, PROTOCOLS
 from benchmark.scene import Scene
@@ -71,11 +73,19 @@ def plan_trial(
 
 
 def _instance(family: str, name: str, member: type[Any], params: Mapping[str, Any]) -> Any:
-    known = parameter_names(member)
+    known = {field.name: field for field in dataclasses.fields(member)}
     for parameter in params:
         if parameter not in known:
             raise UnknownNameError(f"parameter of {family} {name!r}:", parameter, known)
-    return member(**params)
+    return member(**{parameter: _canonical(known[parameter], value) for parameter, value in params.items()})
+
+
+def _canonical(field: dataclasses.Field[Any], value: Any) -> Any:
+    """Return equal values as one: 1 for a float parameter is 1.0, a NumPy scalar is a Python number."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_integer and field.type in (float, "float") else value
 
 
 def parameter_names(member: type[Any]) -> list[str]:

@@ -109,3 +109,18 @@ def resolved_labels(
     labels = np.where(out, -1, np.searchsorted(ids, np.where(out, ids[0], values)))
     names = tuple(class_names) if class_names is not None else tuple(f"class {int(i)}" for i in ids)
     return labels.astype(np.int64), names
+
+
+def read_shape(text: str | None) -> tuple[int, int, int] | None:
+    """Return (height, width, bands) from text such as ``"145,145,200"``, None from None.
+
+    Raises:
+        InvalidValueError: the text is not three positive integers.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise InvalidValueError(f"--shape {text!r} is not H,W,B: write three positive integers, e.g. 145,145,200")
+    height, width, bands = map(int, parts)
+    return height, width, bands

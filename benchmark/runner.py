@@ -134,22 +134,43 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
     return FittedScene(embedding=embedding, columns=columns)
 
 
-def choose_classifier(trial: Trial, scene: Scene, fitted: FittedScene) -> tuple[Split, Chosen]:
-    """Return the trial's split and the classifier that its protocol chooses on validation."""
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A trial's classifier, chosen on validation, and all that it needs.
+
+    Attributes:
+        split: the trial's split.
+        embedding: (height * width, dim) float32, as the protocol prepared it.
+        chosen: predicts rows of the embedding.
+    """
+
+    split: Split
+    embedding: NDArray[np.float32]
+    chosen: Chosen
+
+    def predict(self, pixels: NDArray[np.int64] | slice) -> NDArray[np.int64]:
+        """Return (n,) class indices of the pixels, flat indices."""
+        return self.chosen.predict(self.embedding[pixels])
+
+
+def choose_classifier(trial: Trial, scene: Scene, fitted: FittedScene) -> Classifier:
+    """Return the classifier that the trial's protocol chooses on validation."""
     split = split_of(scene, trial.split)
     protocol = PROTOCOLS.get(trial.protocol)(**trial.protocol_parameters())
     labels = scene.labels.reshape(-1)
-    x = fitted.embedding
-    return split, protocol.choose(x[split.train], labels[split.train], x[split.val], labels[split.val])
+    x = protocol.prepare(fitted.embedding)
+    chosen = protocol.choose(x[split.train], labels[split.train], x[split.val], labels[split.val])
+    return Classifier(split=split, embedding=x, chosen=chosen)
 
 
 def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> RunRecord:
     clock = time.perf_counter()
-    split, chosen = choose_classifier(trial, scene, fitted)
+    classifier = choose_classifier(trial, scene, fitted)
+    split = classifier.split
 
     def confusion(pixels: NDArray[np.int64]) -> list[list[int]]:
-        predicted = chosen.predict(fitted.embedding[pixels])
-        return confusion_matrix(scene.labels.reshape(-1)[pixels], predicted, scene.n_classes).tolist()
+        truth = scene.labels.reshape(-1)[pixels]
+        return confusion_matrix(truth, classifier.predict(pixels), scene.n_classes).tolist()
 
     confusion_val = confusion(split.val)
     confusion_test = confusion(split.test) if trial.purpose == "trial" else None
@@ -162,7 +183,7 @@ def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> Ru
         unsupported_classes=[scene.class_names[index] for index in sorted(split.unsupported)],
         leakage=leakage(split, scene.labels.shape),
         confusion_val=confusion_val, confusion_test=confusion_test,
-        chosen_json=canonical_json(chosen.parameters),
+        chosen_json=canonical_json(classifier.chosen.parameters),
         n_shared=n_shared, protocol_s=time.perf_counter() - clock,
     )  # fmt: skip
 

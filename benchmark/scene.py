@@ -91,6 +91,6 @@ class Scene:
         empty = [name for name, count in zip(self.class_names, self.class_counts, strict=True) if count == 0]
         if self.n_classes < 2 or empty:
             raise SceneError(
-                f"{where}: {self.n_classes} classes, without pixels: {', '.join(empty) or 'none'}; at least two classes "
-                "are needed and each must have a pixel: correct the label map"
+                f"{where}: {self.n_classes} classes, without pixels: {', '.join(empty) or 'none'}; at least two "
+                "classes are needed and each must have a pixel: correct the label map"
             )

@@ -30,6 +30,9 @@ class Finding:
     is_ok: bool
     text: str
 
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.is_ok else 'FAIL'}  {self.subject}: {self.text}"
+
 
 def examine(store_uri: str) -> list[Finding]:
     """Return what was found on this machine. The store's folder is made if it is missing.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from benchmark import Scene, Trial, group_trials
+from benchmark.computing import check_device_name
 from results import ResultStore, RunRecord
 from sweeps.executors.base import Executor
 from sweeps.progress import Progress
@@ -30,6 +31,12 @@ class Outcome:
     n_ok: int
     n_failed: int
     interrupted: bool = False
+
+    def describe(self) -> str:
+        """Return the counts in one line."""
+        return (
+            f"{self.n_planned} trials planned, {self.n_skipped} finished before, {self.n_ok} ok, {self.n_failed} failed"
+        )
 
 
 def launch(
@@ -64,6 +71,7 @@ def launch(
         label = label or work.name
         work = plan(work, scenes)
     planned = list(dict.fromkeys(work))
+    check_device_name(device)
     store.check_writable()
     finished = store.finished_ids()
     missing = [trial for trial in planned if trial.trial_id not in finished]

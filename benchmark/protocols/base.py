@@ -31,6 +31,10 @@ class Chosen:
 class Protocol(ABC):
     """A way to score an embedding. Its dataclass fields are its parameters."""
 
+    def prepare(self, embedding: Floats) -> Floats:
+        """Return the (n, dim) embedding of all pixels as ``choose`` and its classifier will be given it."""
+        return embedding
+
     @abstractmethod
     def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
         """Return the classifier, fitted on train, that is the best on validation.
@@ -41,6 +45,17 @@ class Protocol(ABC):
             val_x: (n_val, dim) embeddings.
             val_y: (n_val,) class indices.
         """
+
+
+def standardized(embedding: Floats) -> Floats:
+    """Return the embedding with every dimension at mean 0 and standard deviation 1 over all pixels.
+
+    Not over the training pixels: with one or two of a class, a dimension that hardly varies among them would be blown
+    up. A constant dimension becomes 0.
+    """
+    mean = embedding.mean(axis=0, dtype=np.float64)
+    deviation = embedding.std(axis=0, dtype=np.float64)
+    return ((embedding - mean) / np.where(deviation > 0, deviation, np.inf)).astype(np.float32)
 
 
 def best_on_validation(

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation
+from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation, standardized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +25,16 @@ class LinearProbe(Protocol):
 
     inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
 
+    def prepare(self, embedding: Floats) -> Floats:
+        """Return the standardised embedding."""
+        return standardized(embedding)
+
     def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
         """Return the best of the fits. See the base class."""
 
         def candidates() -> Iterator[tuple[dict[str, Any], Callable[[Floats], Labels]]]:
             for value in self.inverse_penalties:
-                model = make_pipeline(StandardScaler(), LogisticRegression(C=value, max_iter=2000))
+                model = LogisticRegression(C=value, max_iter=2000)
                 yield {"C": value}, model.fit(train_x, train_y).predict
 
         return best_on_validation(candidates(), val_x, val_y)

@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation
+from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation, standardized
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +27,17 @@ class SupportVectorMachine(Protocol):
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1000.0)
     widths: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0)
 
+    def prepare(self, embedding: Floats) -> Floats:
+        """Return the standardised embedding."""
+        return standardized(embedding)
+
     def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
         """Return the best pair. See the base class."""
 
         def candidates() -> Iterator[tuple[dict[str, Any], Callable[[Floats], Labels]]]:
             for penalty in self.penalties:
                 for width in self.widths:
-                    model = make_pipeline(StandardScaler(), SVC(C=penalty, gamma=width / train_x.shape[1]))
+                    model = SVC(C=penalty, gamma=width / train_x.shape[1])
                     yield {"C": penalty, "width": width}, model.fit(train_x, train_y).predict
 
         return best_on_validation(candidates(), val_x, val_y)

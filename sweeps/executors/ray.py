@@ -66,11 +66,11 @@ class RayExecutor(Executor):
     @contextmanager
     def session(self) -> Iterator[None]:
         """Connect to Ray, or start it here; within an outer session this does nothing."""
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
         if ray.is_initialized():
             yield
             return
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
         if self.address is None:
             # A cluster of one process tree on this machine; by default Ray would leave a token file in the home.
             os.environ.setdefault("RAY_AUTH_MODE", "disabled")

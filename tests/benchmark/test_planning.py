@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmark import InvalidValueError, SplitSpec, Trial, UnknownNameError, group_trials, plan_trial
@@ -98,3 +99,10 @@ def test_a_split_is_made_once_and_is_that_of_its_spec() -> None:
 
 def test_parameter_names_are_the_fields() -> None:
     assert parameter_names(BrokenChoice) == ["fails_above"]
+
+
+def test_equal_values_of_another_type_are_the_same_trial():
+    values = (1, 1.0, np.float64(1), np.int64(1))
+    trials = [plan_trial(SCENE, method="nt_xent", params={"temperature": value}, split=SPLIT) for value in values]
+    assert len({trial.trial_id for trial in trials}) == 1
+    assert plan_trial(SCENE, method="nt_xent", params={"temperature": 1.5}, split=SPLIT) not in trials

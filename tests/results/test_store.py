@@ -125,9 +125,12 @@ def test_rows_come_sorted(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     for seed in range(5):
         store.write(make_record(seed=seed))
+    # A file of many rows, as a released store may be.
+    many = pa.concat_tables([make_record(seed=seed).to_table() for seed in range(5, 15)])
+    pq.write_table(many, tmp_path / "0_many.parquet")
     ids = store.read().column("trial_id").to_pylist()
     assert ids == sorted(ids)
-    assert len(ids) == 5
+    assert len(ids) == 15
 
 
 def test_opening_and_looking_create_nothing(tmp_path: Path) -> None:

@@ -29,12 +29,17 @@ def _fail(marker: str) -> None:
     raise ValueError("on purpose")
 
 
+def _note_process(marker: str) -> None:
+    Path(marker, str(os.getpid())).touch()
+
+
 _FAULTS: dict[str, Callable[[str], None]] = {
     "": lambda marker: None,
     "exit": lambda marker: os._exit(1),
     "exit_once": _exit_once,
     "fail": _fail,
     "fail_once": _fail_once,
+    "note_process": _note_process,
     "sleep": lambda marker: time.sleep(0.5),
 }
 
@@ -45,10 +50,11 @@ class Noisy(Method):
 
     Attributes:
         level: standard deviation of the noise.
-        fault: what goes wrong during the fit.
-        marker: a file by which a fault happens only once.
+        fault: what goes wrong, or is done, during the fit.
+        marker: a file by which a fault happens only once, or a folder for notes.
         spoils_cube: whether the fit writes into the cube it was given.
         steps: a budget; the noise falls with it.
+        note: a number or a word; without effect.
     """
 
     level: float = 1.0
@@ -56,6 +62,7 @@ class Noisy(Method):
     marker: str = ""
     spoils_cube: bool = False
     steps: int = 1
+    note: int | str = ""
 
     def fit(self, data: FitData) -> Fit:
         _FAULTS[self.fault](self.marker)

@@ -37,12 +37,16 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def executor(temporary: Path) -> Iterator[Executor]:
-    """One Ray for the module: starting it takes seconds."""
-    executor = EXECUTORS.get("ray")()
-    with executor.session(), pytest.MonkeyPatch.context() as patch:
+    """One Ray for the module, with two workers on any machine; test_kill.py starts the executor's own."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(temporary))
         patch.setenv("HOME", str(temporary.parent))
-        yield executor
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("RAY_CHDIR_TO_TRIAL_DIR", "0")
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield EXECUTORS.get("ray")()
+        ray.shutdown()
 
 
 def run(work: Any, executor: Executor, scenes: Any = SCENES) -> dict[str, RunRecord]:
@@ -63,15 +67,21 @@ def measured(record: RunRecord) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in VOLATILE_COLUMNS}
 
 
-def test_ray_gives_the_numbers_of_the_loop_in_fresh_and_reused_workers(executor: Executor) -> None:
+def test_ray_gives_the_numbers_of_the_loop_in_fresh_and_reused_workers(executor: Executor, tmp_path: Path) -> None:
     groups = group_trials(plan(learning_sweep(), SCENES))
-    by_loop, by_ray = run(groups, LoopExecutor()), run(groups, executor)
+    noting = noisy_sweep(params={"fault": "note_process", "marker": str(tmp_path)}, controls=(), n_seeds=1)
+    groups += group_trials(plan(noting, SCENES))
+    by_ray = run(groups, executor)
+    # Nine groups, two workers: neither was thrown away after its first.
+    assert len(list(tmp_path.iterdir())) <= 2
+    by_loop = run(groups, LoopExecutor())
     assert {record.status for record in by_loop.values()} == {"ok"}
     assert by_loop.keys() == by_ray.keys()
     for trial_id, record in by_loop.items():
         assert measured(by_ray[trial_id]) == measured(record)
-    # Alone, in a fresh worker, the last trial of the last group.
-    alone = groups[-1][-1]
+    # Alone, in a fresh worker: the last trial of the last group that learns.
+    alone = groups[5][-1]
+    assert alone.method == "nt_xent"
     assert measured(run([(alone,)], executor)[alone.trial_id]) == measured(by_loop[alone.trial_id])
     assert measured(run([(alone,)], LoopExecutor())[alone.trial_id]) == measured(by_loop[alone.trial_id])
 

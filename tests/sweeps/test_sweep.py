@@ -109,6 +109,7 @@ def test_any_parameter_can_become_an_axis() -> None:
         ("mined_negatives", "n_negatives", "none,32", (None, 32)),
         ("mined_negatives", "elimination", "off,hard", ("off", "hard")),
         ("noisy", "spoils_cube", "True", (True,)),
+        ("noisy", "note", "3,three", (3, "three")),
     ],
 )
 def test_values_are_read_by_the_type_of_the_parameter(
