@@ -16,6 +16,8 @@ from results.errors import StoreError
 from results.record import RunRecord
 from results.schema import SCHEMA, migrate
 
+_COMPACTED = "compacted.parquet"
+
 
 def open_store(uri: str | os.PathLike[str]) -> ResultStore:
     """Return the store at ``uri``: a local folder, or a URI that pyarrow (s3://, gs://) or fsspec (memory://) knows.
@@ -64,11 +66,25 @@ class ResultStore:
         Raises:
             StoreError: the store cannot be written.
         """
+        self._write_table(f"{record.trial_id}.parquet", record.to_table())
+
+    def write_compacted(self, table: pa.Table) -> None:
+        """Write many records into one file, e.g. to release them; a trial's own file beside it stands above it. See ``write``.
+
+        Args:
+            table: rows as ``read`` gives them.
+        """
+        self._write_table(_COMPACTED, table)
+
+    def _write_table(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
-        pq.write_table(record.to_table(), sink, compression="zstd")
+        # A row's bytes are mostly the file's own description of it; reading casts to the schema, so it is left out.
+        pq.write_table(
+            table, sink, compression="zstd", use_dictionary=False, write_statistics=False, store_schema=False
+        )
         try:
             self._fs.create_dir(self._path, recursive=True)
-            self._put(f"{record.trial_id}.parquet", sink.getvalue())
+            self._put(name, sink.getvalue())
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -104,7 +120,7 @@ class ResultStore:
                 ) from error
             tables.append(migrate(table, path))
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
-        return table.sort_by("trial_id")
+        return _latest(table).sort_by("trial_id")
 
     def finished_ids(self) -> set[str]:
         """Return the trial_ids whose status is 'ok': those a rerun need not repeat. An absent store has none."""
@@ -121,11 +137,13 @@ class ResultStore:
         if not self.exists():
             raise StoreError(f"store {self.uri!r} does not exist: run a sweep into it first, or correct --store")
         infos = self._fs.get_file_info(pafs.FileSelector(self._path))
-        return sorted(
+        paths = (
             info.path
             for info in infos
             if info.type == pafs.FileType.File and info.extension == "parquet" and not info.base_name.startswith(".")
         )
+        # Compacted rows first: a trial's own file beside them is a later rerun.
+        return sorted(paths, key=lambda path: (not path.endswith(f"/{_COMPACTED}"), path))
 
     def _put(self, name: str, data: pa.Buffer) -> None:
         target = f"{self._path}/{name}"
@@ -146,6 +164,12 @@ class ResultStore:
         return StoreError(
             f"store {self.uri!r} cannot be written ({_one_line(error)}): choose another --store or mend its permissions"
         )
+
+
+def _latest(table: pa.Table) -> pa.Table:
+    """Return the last row of every trial_id."""
+    last = {trial_id: index for index, trial_id in enumerate(table.column("trial_id").to_pylist())}
+    return table if len(last) == table.num_rows else table.take(sorted(last.values()))
 
 
 def _one_line(error: Exception) -> str:

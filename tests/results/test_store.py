@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from results import RunRecord, SchemaError, StoreError, open_store
+from results import RunRecord, SchemaError, StoreError, compact, open_store
 from results.schema import SCHEMA
 from tests.record_factory import make_record
 
@@ -272,3 +272,25 @@ def test_an_address_nobody_knows_is_refused(uri: str) -> None:
     with pytest.raises(StoreError, match="nosuchscheme") as caught:
         open_store(uri)
     assert "\n" not in str(caught.value)
+
+
+def test_compacted_rows_are_the_rows(tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    store = open_store(source)
+    for trial_id in ("b", "a", "c"):
+        store.write(make_record(trial_id=trial_id, error=None, diagnostics={"purity": 0.5}))
+    assert compact.main([str(source), str(target)]) == 0
+    assert [path.name for path in target.iterdir()] == ["compacted.parquet"]
+    assert open_store(target).read().equals(store.read())
+    assert open_store(target).read().column("trial_id").to_pylist() == ["a", "b", "c"]
+    assert compact.main([str(tmp_path / "nowhere"), str(target)]) == 2
+
+
+def test_a_rerun_beside_compacted_rows_replaces_its_row(tmp_path):
+    store = open_store(tmp_path)
+    for trial_id in ("a", "d"):
+        store.write(make_record(trial_id=trial_id, seed=1))
+    store.write_compacted(store.read())
+    for trial_id in ("a", "d"):
+        store.write(make_record(trial_id=trial_id, seed=2))
+    assert [(record.trial_id, record.seed) for record in read_back(tmp_path)] == [("a", 2), ("d", 2)]
