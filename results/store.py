@@ -69,7 +69,7 @@ class ResultStore:
         self._write_table(f"{record.trial_id}.parquet", record.to_table())
 
     def write_compacted(self, table: pa.Table) -> None:
-        """Write many records into one file, e.g. to release them; a trial's own file beside it stands above it. See ``write``.
+        """Write many records into one file, e.g. to release them. A trial's own file beside it stands above it.
 
         Args:
             table: rows as ``read`` gives them.
