@@ -14,7 +14,7 @@ from hsicl_core.errors import InvalidValueError
 
 
 def check_device_name(name: str) -> None:
-    """Raise InvalidValueError unless ``name`` is ``"auto"``, ``"cpu"`` or ``"cuda"``; whether it is there is not asked."""
+    """Raise InvalidValueError unless ``name`` is ``"auto"``, ``"cpu"`` or ``"cuda"``, at hand or not."""
     check_choice("device", name, ("auto", "cpu", "cuda"))
 
 

@@ -40,7 +40,7 @@ def examine(store_uri: str) -> list[Finding]:
     Args:
         store_uri: the store to try.
     """
-    findings = [
+    return [
         Finding("Python", sys.version_info >= (3, 11), f"{platform.python_version()} (3.11 or newer is needed)"),
         *(_package(name, is_needed=True) for name in _NEEDED),
         *(_package(name, is_needed=False) for name in _OPTIONAL),
@@ -49,7 +49,6 @@ def examine(store_uri: str) -> list[Finding]:
         _tried(f"store {store_uri}", lambda: _writable(store_uri)),
         _tried("Ray", _ray),
     ]
-    return findings
 
 
 def _package(name: str, *, is_needed: bool) -> Finding:

@@ -1,0 +1,105 @@
+"""Every configuration of a store as one Markdown table: ``python -m report.configurations STORE``.
+
+The leaderboard shows one configuration per method, chosen on validation. A study of controls is read the other way:
+each control is a configuration of its own, beside plain NT-Xent and the oracle at the same temperature.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from report.comparison import REFERENCE
+from report.errors import ReportError
+from report.groups import Configuration, Group, build_groups, swept_names
+from report.rows import read_rows
+from report.statistics import captured_gain, crossed_mean_interval, paired_difference
+from report.text import markdown_cell, number, params_text, with_interval
+from results.errors import ResultsError
+
+_COLUMNS = ("method", "settings", "protocol", "OA val", "OA test", "OA minus NT-Xent", "captured gain %", "trials")
+_NOTE = (
+    "OA in points with 95% intervals of the mean over splits and seeds (crossed, both random), not adjusted for the "
+    "number of rows. Differences and captured gain are paired, against NT-Xent and the oracle's elimination at the "
+    "same temperature. Captured gain is (row - NT-Xent) / (oracle - NT-Xent), n/a where the oracle's own gain is not "
+    "separated from zero. The oracle sees all labels: it is a bound."
+)
+
+
+def configurations_markdown(store_uri: str) -> str:
+    """Return one table per group of comparable trials, incomplete configurations with their reason.
+
+    Args:
+        store_uri: folder or URI that ``results.open_store`` understands.
+    """
+    lines: list[str] = []
+    for group in build_groups(read_rows(store_uri)):
+        lines += [f"### {markdown_cell(group.title)}", "", "| " + " | ".join(_COLUMNS) + " |"]
+        lines.append("|" + "|".join(":---" if name in _COLUMNS[:3] else "---:" for name in _COLUMNS) + "|")
+        lines += ["| " + " | ".join(map(markdown_cell, cells)) + " |" for cells in _rows(group)]
+        lines.append("")
+    return "\n".join([*lines, _NOTE, ""])
+
+
+def _rows(group: Group) -> list[tuple[str, ...]]:
+    rows = []
+    for item in sorted(group.configurations, key=lambda each: (each.is_bound, each.method, params_text(each.params))):
+        own = [each for each in group.configurations if each.method == item.method]
+        settings = params_text({name: item.params.get(name) for name in swept_names(own)})
+        start = (item.method, settings or "-", item.protocol)
+        if item.holes:
+            reasons = ", ".join(f"{reason}: {count}" for reason, count in item.holes.items())
+            rows.append((*start, *["withheld"] * 4, f"{reasons} of {group.n_cells}"))
+            continue
+        rows.append((*start, *_numbers(group, item), str(group.n_cells)))
+    return rows
+
+
+def _numbers(group: Group, item: Configuration) -> tuple[str, ...]:
+    plain = _at_same_temperature(group, item, REFERENCE)
+    oracle = _at_same_temperature(group, item, "oracle_negatives")
+    difference = with_interval(paired_difference(item.oa, plain.oa).in_points()) if plain else "-"
+    gain = "-"
+    if plain and oracle and not item.is_bound:
+        share = captured_gain(item.oa, plain.oa, oracle.oa)
+        gain = with_interval(share.in_points(), 0) if np.isfinite(share.mean) else "n/a"
+    return (
+        number(100 * float(item.val_oa.mean())),
+        with_interval(crossed_mean_interval(item.oa).in_points()),
+        difference,
+        gain,
+    )
+
+
+def _at_same_temperature(group: Group, item: Configuration, method: str) -> Configuration | None:
+    """Return the complete configuration of ``method`` with the item's temperature and protocol, if there is one."""
+    if "temperature" not in item.params or item.method == method:
+        return None
+    found = [
+        each
+        for each in group.configurations
+        if each.method == method
+        and each.is_complete
+        and each.protocol == item.protocol
+        and each.params["temperature"] == item.params["temperature"]
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print the tables of the store and return the exit status."""
+    if len(argv) != 1:
+        sys.stderr.write("configurations: give one store: python -m report.configurations STORE\n")
+        return 2
+    try:
+        sys.stdout.write(configurations_markdown(argv[0]))
+    except (ReportError, ResultsError) as error:
+        sys.stderr.write(f"configurations: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

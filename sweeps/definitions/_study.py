@@ -1,0 +1,33 @@
+"""What the study's sweeps share: budget, splits, seeds, and the references that every one of them is read against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmark import SplitSpec
+from sweeps.sweep import Control, Sweep
+
+BUDGET: dict[str, Any] = {"steps": 150, "batch_size": 256}
+TEMPERATURE = 0.1
+N_CLUSTERS = 64
+MIXTURE: dict[str, Any] = {**BUDGET, "temperature": TEMPERATURE, "n_clusters": N_CLUSTERS, "n_negatives": 128}
+
+REFERENCES = (
+    Control(method="nt_xent", params={**BUDGET, "temperature": TEMPERATURE}),
+    Control(method="oracle_negatives", params={**BUDGET, "temperature": TEMPERATURE}),
+)
+
+
+def study(
+    name: str,
+    question: str,
+    axes: Mapping[str, tuple[Any, ...]],
+    params: Mapping[str, Any],
+    controls: tuple[Control, ...] = REFERENCES,
+) -> Sweep:
+    """Return a sweep of ``mined_negatives`` over ``axes`` under the study's splits and seeds."""
+    return Sweep(
+        name=name, question=question, method="mined_negatives", axes=axes, params=params, controls=controls,
+        split=SplitSpec(rule="block", labels_per_class=10), n_seeds=5, n_splits=10,
+    )  # fmt: skip
