@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import platform
 import time
@@ -89,6 +90,7 @@ def run_group(trials: Sequence[Trial], scene: Scene, *, device: str = "auto") ->
 def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
     """Fit the trial's method and embed every pixel of the scene."""
     method = METHODS.get(trial.method)(**trial.method_params())
+    _warm_up(trial.protocol)
     started = dt.datetime.now(dt.UTC)
     reset_peak_memory(device)
     memo = ScopedMemo(_MEMO, scene.hash, str(device))
@@ -218,10 +220,8 @@ def failed_record(trial: Trial, error_type: str, message: str, *, status: str = 
 
 def _failure(trial: Trial, error: Exception) -> RunRecord:
     has_diverged = isinstance(error, NonFiniteLossError)
-    _log.log(
-        logging.WARNING if has_diverged else logging.ERROR, "trial %s failed: %s", trial.trial_id, error,
-        exc_info=None if has_diverged else error,
-    )  # fmt: skip
+    # The record tells the user; where it came from is for who looks for it.
+    _log.debug("trial %s failed", trial.trial_id, exc_info=error)
     last = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f" [{frame.name}, line {frame.lineno}]" for frame in last)
     status = "diverged" if has_diverged else "failed"
@@ -237,6 +237,13 @@ def _visible_labels(method: Method, trial: Trial, scene: Scene, all_labels: torc
         train = torch.from_numpy(split_of(scene, trial.split).train).to(all_labels.device)
         visible[train] = all_labels[train]
     return visible
+
+
+@functools.cache
+def _warm_up(protocol: str) -> None:
+    """Import what a fit and its scoring import at their first use, so that no trial's seconds hold another's imports."""
+    PROTOCOLS.get(protocol)
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).zero_grad()
 
 
 def _wait_for(device: torch.device) -> None:

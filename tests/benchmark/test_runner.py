@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import re
 import subprocess
@@ -219,7 +220,8 @@ def test_the_scene_is_never_written(method: str) -> None:
 
 
 def test_a_failing_method_is_recorded_for_every_trial_of_its_group(caplog: pytest.LogCaptureFixture) -> None:
-    records = list(run_group([trial("broken_fit", index=index) for index in range(2)], SCENE))
+    with caplog.at_level(logging.DEBUG, logger="benchmark.runner"):
+        records = list(run_group([trial("broken_fit", index=index) for index in range(2)], SCENE))
     for index, record in enumerate(records):
         assert (record.status, record.error_type) == ("failed", "RuntimeError")
         assert "the fit broke" in record.error

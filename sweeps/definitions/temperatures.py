@@ -5,8 +5,8 @@ from sweeps.sweep import Control
 
 _AXIS = {"temperature": (0.05, 0.1, 0.2, 0.5, 1.0)}
 
-TEMPERATURE = study(
-    "temperature",
+TEMPERATURES = study(
+    "temperatures",
     "Does elimination help at every temperature, or does it only repair a badly chosen one?",
     axes=_AXIS,
     params={**BUDGET, "n_clusters": N_CLUSTERS, "n_negatives": None},
