@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from hsicl_core.losses.mined_info_nce import MinedContrastiveLoss
     from hsicl_core.mined_contrastive import mined_contrastive_loss
     from hsicl_core.miners.mixture import MixtureMiner
+    from hsicl_core.pseudolabels.consensus import ConsensusPseudoLabeler
+    from hsicl_core.pseudolabels.few_label_classifier import FewLabelClassifierPseudoLabeler
+    from hsicl_core.pseudolabels.gaussian_mixture import GaussianMixturePseudoLabeler
     from hsicl_core.pseudolabels.k_means import KMeansPseudoLabeler
+    from hsicl_core.pseudolabels.mini_batch_k_means import MiniBatchKMeansPseudoLabeler
+    from hsicl_core.pseudolabels.none import NoPseudoLabeler
+    from hsicl_core.pseudolabels.oracle import OraclePseudoLabeler
+    from hsicl_core.pseudolabels.random import RandomPseudoLabeler
+    from hsicl_core.pseudolabels.super_pixels import SuperPixelPseudoLabeler
     from hsicl_core.registry import Registry
     from hsicl_core.training import NonFiniteLossError, pretrain
 
@@ -40,24 +48,40 @@ _HOME = {
     "mined_contrastive_loss": "mined_contrastive",
     "MixtureMiner": "miners.mixture",
     "KMeansPseudoLabeler": "pseudolabels.k_means",
+    "MiniBatchKMeansPseudoLabeler": "pseudolabels.mini_batch_k_means",
+    "GaussianMixturePseudoLabeler": "pseudolabels.gaussian_mixture",
+    "ConsensusPseudoLabeler": "pseudolabels.consensus",
+    "SuperPixelPseudoLabeler": "pseudolabels.super_pixels",
+    "RandomPseudoLabeler": "pseudolabels.random",
+    "NoPseudoLabeler": "pseudolabels.none",
+    "FewLabelClassifierPseudoLabeler": "pseudolabels.few_label_classifier",
+    "OraclePseudoLabeler": "pseudolabels.oracle",
     "Registry": "registry",
     "NonFiniteLossError": "training",
     "pretrain": "training",
 }
 
 __all__ = [
+    "ConsensusPseudoLabeler",
     "Encoder",
+    "FewLabelClassifierPseudoLabeler",
+    "GaussianMixturePseudoLabeler",
     "InvalidValueError",
     "KMeansPseudoLabeler",
     "MinedContrastiveLoss",
+    "MiniBatchKMeansPseudoLabeler",
     "MissingPackageError",
     "MixtureMiner",
+    "NoPseudoLabeler",
     "NonFiniteLossError",
+    "OraclePseudoLabeler",
     "ProjectionHead",
+    "RandomPseudoLabeler",
     "Registry",
     "SceneError",
     "SceneNotFoundError",
     "SplitError",
+    "SuperPixelPseudoLabeler",
     "UnknownNameError",
     "UserError",
     "mined_contrastive_loss",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hsicl_core.checks import check_choice
 from hsicl_core.errors import InvalidValueError
 from hsicl_core.losses.mined_info_nce import MinedContrastiveLoss
 from hsicl_core.miners.mixture import MixtureMiner
@@ -64,6 +65,9 @@ def mined_contrastive_loss(
             f"pseudo_labels must be integers of shape ({len(z0)},), one per sample, "
             f"got {pseudo_labels.dtype} of shape {tuple(pseudo_labels.shape)}"
         )
+    # The miner has more values; these are the ones whose meaning this function's formula gives.
+    check_choice("elimination", elimination, ("hard", "off"))
+    check_choice("easy", easy, ("bottom", "uniform"))
     miner = MixtureMiner(
         hard_fraction=hard_fraction, n_negatives=n_negatives, elimination=elimination, easy=easy,
         guard_quantile=guard_quantile,

@@ -14,7 +14,9 @@ from torch import Tensor
 
 from benchmark.methods._contrastive import ContrastiveMethod
 from benchmark.methods.base import FitData
+from hsicl_core.losses.base import ContrastiveLoss
 from hsicl_core.losses.mined_info_nce import MinedContrastiveLoss
+from hsicl_core.miners.base import NegativeMiner
 from hsicl_core.miners.mixture import MixtureMiner
 
 
@@ -28,11 +30,11 @@ class NTXent(ContrastiveMethod):
 
     temperature: float = 0.1
 
-    def make_miner(self) -> MixtureMiner:
+    def make_miner(self) -> NegativeMiner:
         """Return the miner that keeps every candidate."""
         return MixtureMiner(elimination="off")
 
-    def make_loss(self) -> MinedContrastiveLoss:
+    def make_loss(self) -> ContrastiveLoss:
         """Return the loss, which over all candidates is NT-Xent."""
         return MinedContrastiveLoss(temperature=self.temperature)
 

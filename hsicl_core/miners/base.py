@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,11 +22,17 @@ class Mask:
         negatives: (rows, rows) bool; never an anchor itself nor its positive.
         eliminated: (rows, rows) bool, candidates removed because of their pseudolabel.
         hard: (rows, rows) bool, those of ``negatives`` that were taken as hard; None where no mixture was drawn.
+        weights: (rows, rows) float in 0..1 by which a loss multiplies its terms of ``negatives``; None for all 1.
+            A weight of 0 is no negative to a loss, though ``n_negatives`` counts it.
+        positives: (rows, rows) bool, candidates that are attracted beside the anchor's own positive; never an anchor
+            itself, its positive or a negative. None for none.
     """
 
     negatives: Tensor
     eliminated: Tensor
     hard: Tensor | None = None
+    weights: Tensor | None = None
+    positives: Tensor | None = None
 
     @property
     def n_negatives(self) -> Tensor:
@@ -49,7 +55,14 @@ def others(rows: int, device: torch.device) -> Tensor:
 
 
 class NegativeMiner(ABC):
-    """Chooses the negatives of every anchor of a step."""
+    """Chooses the negatives of every anchor of a step.
+
+    Attributes:
+        obeys_pseudo_labels: whether, with default options, no negative shares the anchor's pseudolabel. A control, or
+            a miner that goes by similarity alone, says False.
+    """
+
+    obeys_pseudo_labels: ClassVar[bool] = True
 
     @abstractmethod
     def mine(self, similarity: Tensor, pseudo_labels: Tensor, generator: torch.Generator | None = None) -> Mask:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from hsicl_core.checks import check_integer
-from hsicl_core.errors import InvalidValueError, MissingPackageError
+from hsicl_core.pseudolabels._clustering import as_vectors, count_found, margin_to_nearest, using_scikit_learn
 from hsicl_core.pseudolabels.base import PseudoLabeler
-
-_log = logging.getLogger(__name__)
 
 
 class KMeansPseudoLabeler(PseudoLabeler):
@@ -51,34 +46,17 @@ class KMeansPseudoLabeler(PseudoLabeler):
 
         Raises:
             InvalidValueError: fewer vectors than clusters.
+            MissingPackageError: scikit-learn is not installed.
         """
-        try:
+        vectors = as_vectors(features, self.n_clusters)
+        with using_scikit_learn("k-means"):
             from sklearn.cluster import KMeans
-            from sklearn.exceptions import ConvergenceWarning
-        except ImportError as error:
-            raise MissingPackageError("scikit-learn", "k-means") from error
-        vectors = np.ascontiguousarray(torch.as_tensor(features).detach().cpu().numpy(), dtype=np.float32)
-        if len(vectors) < self.n_clusters:
-            raise InvalidValueError(
-                f"n_clusters={self.n_clusters} exceeds the {len(vectors)} pixels to cluster: use fewer clusters"
+
+            model = KMeans(
+                n_clusters=self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.seed % 2**32
             )
-        model = KMeans(
-            n_clusters=self.n_clusters, n_init=self.n_init, max_iter=self.max_iter, random_state=self.seed % 2**32
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
             labels = model.fit_predict(vectors)
-        self.n_clusters_ = len(np.unique(labels))
-        if self.n_clusters_ < self.n_clusters:
-            _log.warning("k-means found %d of %d clusters: vectors coincide", self.n_clusters_, self.n_clusters)
+        self.n_clusters_ = count_found(labels, self.n_clusters, "k-means")
         self.labels_ = torch.from_numpy(labels.astype(np.int64))
-        self.confidence_ = _margin(model.transform(vectors))
+        self.confidence_ = margin_to_nearest(model.transform(vectors))
         return self
-
-
-def _margin(distances: np.ndarray) -> Tensor:
-    if distances.shape[1] == 1:
-        return torch.ones(len(distances))
-    nearest = np.partition(distances, 1, axis=1)[:, :2]
-    ratio = np.divide(nearest[:, 0], nearest[:, 1], out=np.ones(len(nearest), np.float32), where=nearest[:, 1] > 0)
-    return torch.from_numpy((1.0 - ratio).astype(np.float32))

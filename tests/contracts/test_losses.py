@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor
@@ -70,6 +72,20 @@ def test_pulls_the_positive_and_pushes_negatives(name: str) -> None:
     make(name)(similarity, mask).backward()
     positives = ~others(12, z.device) & ~torch.eye(12, dtype=torch.bool)
     assert similarity.grad[positives].sum() < 0 < similarity.grad[mask.negatives].sum()
+
+
+@each
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_weights_and_attracted_positives_keep_it_finite(name: str, batch: int) -> None:
+    z, mask = draw(batch)
+    z.requires_grad_()
+    # A weight of 0 for every negative of an anchor, too.
+    weights = torch.linspace(0, 1, 2 * batch)[:, None].expand(-1, 2 * batch)
+    attracting = dataclasses.replace(mask, weights=weights, positives=mask.eliminated)
+    loss = make(name)(cosine_similarity(*z), attracting)
+    assert loss.isfinite()
+    loss.backward()
+    assert z.grad.isfinite().all()
 
 
 @each

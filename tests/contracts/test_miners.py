@@ -32,13 +32,25 @@ def mine(name: str, similarity: Tensor, labels: Tensor) -> Mask:
 def test_gives_masks_that_never_hold_the_anchor_or_its_positive(name: str, batch: int) -> None:
     mask = mine(name, *draw(batch))
     allowed = others(2 * batch, torch.device("cpu"))
-    for part in (mask.negatives, mask.eliminated, mask.hard):
+    for part in (mask.negatives, mask.eliminated, mask.hard, mask.positives):
         if part is not None:
             assert part.dtype == torch.bool
             assert part.shape == (2 * batch, 2 * batch)
             assert not (part & ~allowed).any()
     assert not (mask.negatives & mask.eliminated).any()
     assert mask.hard is None or not (mask.hard & ~mask.negatives).any()
+    assert mask.positives is None or not (mask.positives & mask.negatives).any()
+    assert mask.weights is None or ((mask.weights >= 0) & (mask.weights <= 1)).all()
+
+
+@each
+@BATCHES
+def test_no_negative_shares_the_pseudolabel_if_the_miner_says_so(name: str, batch: int) -> None:
+    similarity, labels = draw(batch)
+    negatives = mine(name, similarity, labels).negatives
+    both = labels.repeat(2)
+    shared = negatives & (both[:, None] == both) & (both >= 0)
+    assert not (MINERS.get(name).obeys_pseudo_labels and shared.any())
 
 
 @each

@@ -1,0 +1,146 @@
+"""What the methods that label before they mine share: the features, the pseudolabel source, the noise."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmark.methods._mined import MiningMethod
+from benchmark.methods.base import FitData
+from benchmark.trial import canonical_json, derived_seed
+from hsicl_core.checks import check_choice, check_integer, check_number
+from hsicl_core.errors import InvalidValueError, UnknownNameError
+from hsicl_core.label_noise import replace_labels
+from hsicl_core.preprocessing import principal_components, window_mean
+from hsicl_core.pseudolabels.base import PseudoLabeler
+from hsicl_core.registries import PSEUDO_LABELERS
+
+# From the standardised image, the pixels to fit on and a number of components to the image of features.
+FEATURES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+    "spectra": lambda image, pixels, n_components: image,
+    "pca": principal_components,
+    "whitened_pca": lambda *given: principal_components(*given, whiten=True),
+}
+
+# What a source or a method may see, from nothing to everything.
+_LEAVES = ("none", "train", "all")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabellingMethod(MiningMethod):
+    """Contrastive pretraining with negatives mined by pseudolabels from a registered source.
+
+    Attributes:
+        pseudolabels: registered name of the pseudolabel source; it may see no more labels than the method.
+        n_clusters: K of the source, if it has one.
+        pseudolabel_options: further parameters of the source that differ from its defaults.
+        features: what the source is given: ``"spectra"``, ``"pca"`` or ``"whitened_pca"``.
+        cluster_window: side in pixels of the window over which the features are averaged before labelling, odd, at
+            most ``patch_size``, so that no pixel is judged by more than its own patch.
+        label_noise: share of the pseudolabels that are replaced by uniformly drawn ones, 0..1.
+    """
+
+    pseudolabels: str
+    n_clusters: int = 64
+    pseudolabel_options: Mapping[str, Any] = field(default_factory=dict)
+    features: str = "whitened_pca"
+    cluster_window: int = 9
+    label_noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._source(seed=0)
+        check_choice("features", self.features, FEATURES)
+        check_number("label_noise", self.label_noise, minimum=0, maximum=1)
+        check_integer("cluster_window", self.cluster_window, minimum=1, odd=True)
+        if self.cluster_window > self.patch_size:
+            raise InvalidValueError(
+                f"cluster_window={self.cluster_window} exceeds patch_size={self.patch_size}: the clustering would see "
+                f"beyond the patch that the split guards; use at most {self.patch_size}"
+            )
+
+    def pseudo_labels(self, data: FitData, image: Tensor) -> Tensor:
+        """Return the source's label of every pixel's window, with noise if asked for."""
+        source = self._source(seed=data.seed)
+
+        def label() -> Tensor:
+            labelled = FEATURES[self.features](image, data.pixels, self.n_components)
+            vectors = window_mean(labelled, self.cluster_window).flatten(0, 1)[data.pixels]
+            return make_labels(source, vectors, data)
+
+        key = (
+            "pseudolabels", self.pseudolabels, canonical_json(dict(self.pseudolabel_options)), self.features,
+            self.n_components, self.cluster_window, self.n_clusters, data.seed, _digest_of_seen(source, data),
+        )  # fmt: skip
+        labels: Tensor = data.memo.get(key, label)
+        return replace_labels(labels, self.label_noise, seed=derived_seed("label_noise", data.seed))
+
+    def _source(self, *, seed: int) -> PseudoLabeler:
+        source = make_source(
+            self.pseudolabels, n_clusters=self.n_clusters, seed=seed, options=self.pseudolabel_options
+        )  # fmt: skip
+        if _LEAVES.index(source.sees_labels) > _LEAVES.index(self.sees_labels):
+            raise InvalidValueError(
+                f"pseudolabels={self.pseudolabels!r} sees labels ({source.sees_labels}), this method may see "
+                f"{self.sees_labels}: use a method whose sees_labels is {source.sees_labels!r}, or another source"
+            )
+        return source
+
+
+def make_source(name: str, *, n_clusters: int, seed: int, options: Mapping[str, Any]) -> PseudoLabeler:
+    """Return the pseudolabel source called ``name``, not yet fitted.
+
+    Args:
+        name: registered name.
+        n_clusters: passed if the source takes it.
+        seed: passed if the source takes it.
+        options: further parameters of the source, all of which it must take.
+
+    Raises:
+        UnknownNameError: no such source, or it has no such parameter.
+        InvalidValueError: a parameter outside its range.
+    """
+    member: Callable[..., PseudoLabeler] = PSEUDO_LABELERS.get(name)
+    known = inspect.signature(member).parameters
+    usual = {"n_clusters": n_clusters, "seed": seed}
+    for option in options:
+        if option not in known or option in usual:
+            raise UnknownNameError(f"parameter of pseudolabel source {name!r}:", option, known.keys() - usual)
+    return member(**{key: value for key, value in usual.items() if key in known}, **options)
+
+
+def make_labels(source: PseudoLabeler, vectors: Tensor, data: FitData) -> Tensor:
+    """Return the source's pseudolabels (n,) int64 of ``data.pixels``, on the device of ``data``.
+
+    Args:
+        source: is given what it declares to need: positions, and the labels that are in ``data``.
+        vectors: (n, dim) float, features of ``data.pixels``.
+        data: what the fit may see.
+
+    Raises:
+        InvalidValueError: the source cannot label these vectors.
+    """
+    given: dict[str, Tensor] = {}
+    if source.needs_positions:
+        width = data.cube.shape[1]
+        given["positions"] = torch.stack([data.pixels // width, data.pixels % width], dim=1)
+    if _uses_labels(source):
+        given["labels"] = data.labels[data.pixels]
+    return source.fit(vectors, **given).labels_.to(data.device)
+
+
+def _uses_labels(source: PseudoLabeler) -> bool:
+    return _LEAVES.index(source.sees_labels) > 0
+
+
+def _digest_of_seen(source: PseudoLabeler, data: FitData) -> str:
+    """Return what tells apart the labels that the source sees; one text for all where it sees none."""
+    if not _uses_labels(source):
+        return ""
+    return hashlib.sha256(data.labels[data.pixels].cpu().numpy().tobytes()).hexdigest()
