@@ -241,7 +241,7 @@ def _visible_labels(method: Method, trial: Trial, scene: Scene, all_labels: torc
 
 @functools.cache
 def _warm_up(protocol: str) -> None:
-    """Import what a fit and its scoring import at their first use, so that no trial's seconds hold another's imports."""
+    """Import what a fit and its scoring import at first use, so that no trial's seconds hold another's imports."""
     PROTOCOLS.get(protocol)
     torch.optim.AdamW([torch.zeros(1, requires_grad=True)]).zero_grad()
 
