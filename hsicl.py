@@ -89,7 +89,7 @@ def _add_sweep(commands: Any) -> None:
     command.add_argument("sweep", metavar="SWEEP")
     command.add_argument("--axis", action="append", default=[], metavar="NAME=V,V", help="e.g. temperature=0.05,0.1")
     command.add_argument("--search", default="grid", metavar="grid|random|optuna")
-    command.add_argument("--scheduler", default="none", metavar="none|sha")
+    command.add_argument("--scheduler", default="none", metavar="none|asha|sha")
     command.add_argument("--n-configs", type=int, default=16, metavar="N", help="suggestions of a search")
     command.add_argument("--search-seed", type=int, default=0, metavar="N")
     _add_running(command)

@@ -29,7 +29,7 @@ Configuration = dict[str, Any]
 # Suggestions that are asked for at once. Part of what a seed means: another size gives other suggestions.
 BATCH_SIZE = 4
 
-# Successive halving trains at these shares of the budget and keeps the best third each time.
+# Successive halving trains at one over these shares of the budget and keeps about the best third each time.
 _HALVING_RUNGS = (9, 3, 1)
 _HALVING_PARAMETER = "steps"
 
@@ -83,7 +83,9 @@ def run_sweep(
         scenes: scenes by name; all that the sweep names.
         executor: runs the trials.
         search: ``"grid"`` (all configurations), ``"random"`` or ``"optuna"``.
-        scheduler: ``"none"``, or ``"sha"``: synchronous successive halving over ``steps``, for grid and random.
+        scheduler: ``"none"``; ``"asha"``: asynchronous successive halving over ``steps`` (Li et al. 2020, arXiv
+            1810.05934, by Optuna); ``"sha"``: the synchronous one, for grid and random. Both differ from the paper in
+            that a configuration is trained anew on every rung, since its learning rate follows the rung's own length.
         n_configs: suggestions of a random or Optuna search per scene, >= 1; repeated ones cost nothing.
         seed: seed of the suggestions.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -131,25 +133,60 @@ def _score_all(task: _Search, sample: Callable[[_Search], list[Configuration]]) 
     return _ranked(task, list(zip(candidates, task.scores(candidates, label), strict=True)))[0]
 
 
-def _ask_and_tell(task: _Search) -> Configuration:
+def _ask_and_tell(task: _Search, *, propose: Callable[[Any, _Search], tuple[Any, int]], halves: bool) -> Configuration:
+    """Ask Optuna for configurations batch by batch and tell it their scores; return the best of those run in full.
+
+    Args:
+        task: the search.
+        propose: gives a study and the number of its suggestions.
+        halves: whether Optuna's asynchronous successive halving decides which suggestions get the next, longer rung.
+    """
     optuna = _optuna()
+    study, n_configs = propose(optuna, task)
+    rungs: tuple[int | None, ...] = (None,)
+    if halves:
+        budget = _halving_budget(task)
+        rungs = tuple(max(1, budget // share) for share in _HALVING_RUNGS)
+        study.pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    scored: list[tuple[Configuration, float]] = []
+    for start in range(0, n_configs, BATCH_SIZE):
+        suggestions = [study.ask() for _ in range(min(BATCH_SIZE, n_configs - start))]
+        alive = [(suggestion, _suggested(task.sweep, suggestion)) for suggestion in suggestions]
+        for rung, steps in enumerate(rungs):
+            budgets = {} if steps is None else {_HALVING_PARAMETER: steps}
+            label = f"{task.sweep.name}: search on {task.scene.name}, {start}/{n_configs} suggestions done"
+            scores = task.scores([{**params, **budgets} for _, params in alive], label)
+            reached, alive = list(zip(alive, scores, strict=True)), []
+            for (suggestion, params), score in reached:
+                if np.isnan(score):
+                    study.tell(suggestion, state=optuna.trial.TrialState.FAIL)
+                    continue
+                # Optuna's rungs lie at 1, 3, 9 units of budget; ours are these shares of the steps.
+                suggestion.report(score, step=3**rung)
+                if rung == len(rungs) - 1:
+                    study.tell(suggestion, score)
+                    scored.append((params, score))
+                elif suggestion.should_prune():
+                    study.tell(suggestion, state=optuna.trial.TrialState.PRUNED)
+                else:
+                    alive.append((suggestion, params))
+    return _ranked(task, scored)[0]
+
+
+def _by_tpe(optuna: Any, task: _Search) -> tuple[Any, int]:
     with warnings.catch_warnings():
         # Multivariate TPE has been called experimental since 2020.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.TPESampler(seed=task.seed, multivariate=True, constant_liar=True)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    scored: list[tuple[Configuration, float]] = []
-    while len(scored) < task.n_configs:
-        n_asked = min(BATCH_SIZE, task.n_configs - len(scored))
-        suggestions = [study.ask() for _ in range(n_asked)]
-        batch = [_suggested(task.sweep, suggestion) for suggestion in suggestions]
-        label = f"{task.sweep.name}: search on {task.scene.name}, {len(scored)}/{task.n_configs} suggestions done"
-        scores = task.scores(batch, label)
-        for suggestion, score in zip(suggestions, scores, strict=True):
-            failed = optuna.trial.TrialState.FAIL if np.isnan(score) else None
-            study.tell(suggestion, None if failed else score, state=failed)
-        scored += zip(batch, scores, strict=True)
-    return _ranked(task, scored)[0]
+    return optuna.create_study(direction="maximize", sampler=sampler), task.n_configs
+
+
+def _by_list(optuna: Any, task: _Search, *, sample: Callable[[_Search], list[Configuration]]) -> tuple[Any, int]:
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.RandomSampler(seed=task.seed))
+    candidates = sample(task)
+    for params in candidates:
+        study.enqueue_trial({name: values.index(params[name]) for name, values in task.sweep.axes.items()})
+    return study, len(candidates)
 
 
 def _suggested(sweep: Sweep, suggestion: Any) -> Configuration:
@@ -163,19 +200,25 @@ def _suggested(sweep: Sweep, suggestion: Any) -> Configuration:
 
 def _halve(task: _Search, sample: Callable[[_Search], list[Configuration]]) -> Configuration:
     candidates = sample(task)
-    budgets = {params.get(_HALVING_PARAMETER) for params in candidates}
-    budget = budgets.pop() if len(budgets) == 1 else None
-    if not isinstance(budget, int):
-        raise InvalidValueError(
-            f"--scheduler sha needs one fixed {_HALVING_PARAMETER!r} in sweep {task.sweep.name!r} to share out: give "
-            f"e.g. --axis {_HALVING_PARAMETER}=200"
-        )
+    budget = _halving_budget(task)
     for share in _HALVING_RUNGS:
         rung = [{**params, _HALVING_PARAMETER: max(1, budget // share)} for params in candidates]
         label = f"{task.sweep.name}: search on {task.scene.name}, {len(rung)} at 1/{share} of the steps"
         ranked = _ranked(task, list(zip(candidates, task.scores(rung, label), strict=True)))
         candidates = ranked[: -(-len(candidates) // 3)]
     return candidates[0]
+
+
+def _halving_budget(task: _Search) -> int:
+    sweep = task.sweep
+    budgets = sweep.axes.get(_HALVING_PARAMETER, (sweep.params.get(_HALVING_PARAMETER),))
+    budget = budgets[0] if len(budgets) == 1 else None
+    if not isinstance(budget, int):
+        raise InvalidValueError(
+            f"successive halving needs one fixed {_HALVING_PARAMETER!r} in sweep {sweep.name!r} to share out: give "
+            f"e.g. --axis {_HALVING_PARAMETER}=200"
+        )
+    return budget
 
 
 def _sample_grid(task: _Search) -> list[Configuration]:
@@ -227,7 +270,10 @@ def _optuna() -> Any:
 _STRATEGIES: dict[tuple[str, str], Callable[[_Search], Configuration] | None] = {
     ("grid", "none"): None,
     ("random", "none"): partial(_score_all, sample=_sample_random),
-    ("optuna", "none"): _ask_and_tell,
+    ("optuna", "none"): partial(_ask_and_tell, propose=_by_tpe, halves=False),
+    ("grid", "asha"): partial(_ask_and_tell, propose=partial(_by_list, sample=_sample_grid), halves=True),
+    ("random", "asha"): partial(_ask_and_tell, propose=partial(_by_list, sample=_sample_random), halves=True),
+    ("optuna", "asha"): partial(_ask_and_tell, propose=_by_tpe, halves=True),
     ("grid", "sha"): partial(_halve, sample=_sample_grid),
     ("random", "sha"): partial(_halve, sample=_sample_random),
 }

@@ -61,13 +61,22 @@ def test_suggestions_do_not_depend_on_what_the_store_holds(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("search", "scheduler"), [("random", "none"), ("optuna", "none"), ("grid", "sha"), ("random", "sha")]
+    ("search", "scheduler"),
+    [
+        ("random", "none"),
+        ("optuna", "none"),
+        ("grid", "sha"),
+        ("random", "sha"),
+        ("grid", "asha"),
+        ("random", "asha"),
+        ("optuna", "asha"),
+    ],
 )
 def test_a_search_never_sees_a_test_label_and_its_choice_is_run_again(
     tmp_path: Path, search: str, scheduler: str
 ) -> None:
     sweep = searched(controls=(Control(method="raw_spectra"),))
-    if scheduler == "sha":
+    if scheduler != "none":
         sweep = sweep.with_overrides(axes={"steps": "9"})
     rows = run(sweep, tmp_path, search=search, scheduler=scheduler, n_configs=6)
     parts = {purpose: [row for row in rows if row["purpose"] == purpose] for purpose in ("search", "trial")}
@@ -93,9 +102,28 @@ def test_halving_keeps_a_third_at_each_rung(tmp_path: Path) -> None:
     assert budgets == {2: 8, 6: 3, 18: 1}
 
 
-def test_halving_needs_one_budget(store: ResultStore) -> None:
+@pytest.mark.parametrize("search", ["grid", "random", "optuna"])
+def test_asynchronous_halving_gives_the_full_budget_to_a_few(tmp_path: Path, search: str) -> None:
+    sweep = searched().with_overrides(axes={"steps": "18"})
+    first, second = (
+        run(sweep, tmp_path / name, search=search, scheduler="asha", n_configs=8) for name in ("first", "second")
+    )
+    assert [row["trial_id"] for row in first] == [row["trial_id"] for row in second]
+    levels: dict[int, set[float]] = {}
+    for params in map(json.loads, params_of(first, "search")):
+        levels.setdefault(params["steps"], set()).add(params["level"])
+    # Every suggestion starts at a ninth of the steps; a rung is reached only from the one below.
+    assert sorted(levels) == [2, 6, 18]
+    assert levels[18] <= levels[6] <= levels[2]
+    assert len(levels[18]) < len(levels[2])
+    if search == "grid":
+        assert levels[2] == set(LEVELS)
+
+
+@pytest.mark.parametrize("scheduler", ["sha", "asha"])
+def test_halving_needs_one_budget(store: ResultStore, scheduler: str) -> None:
     with pytest.raises(InvalidValueError, match="--axis steps=200"):
-        run_sweep(searched(), store, SCENES, LoopExecutor(), scheduler="sha")
+        run_sweep(searched(), store, SCENES, LoopExecutor(), scheduler=scheduler)
 
 
 def test_a_failed_configuration_is_not_chosen(store: ResultStore) -> None:
@@ -112,9 +140,9 @@ def test_a_search_where_all_fail_is_one_line(store: ResultStore) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("search", "scheduler"), [("grid", "asha"), ("optuna", "sha"), ("bayes", "none")])
+@pytest.mark.parametrize(("search", "scheduler"), [("grid", "median"), ("optuna", "sha"), ("bayes", "none")])
 def test_what_is_not_available_names_what_is(store: ResultStore, search: str, scheduler: str) -> None:
-    with pytest.raises(InvalidValueError, match="--search optuna --scheduler none, --search grid --scheduler sha"):
+    with pytest.raises(InvalidValueError, match="--search optuna --scheduler none, --search grid --scheduler asha"):
         run_sweep(searched(), store, SCENES, LoopExecutor(), search=search, scheduler=scheduler)
     assert not store.exists()
 
