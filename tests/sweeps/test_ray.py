@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,24 @@ def run(work: Any, executor: Executor, scenes: Any = SCENES) -> dict[str, RunRec
 
     executor.execute(work, scenes, device="cpu", on_record=keep)
     return records
+
+
+def clusters_outlive(seconds: float) -> bool:
+    """Return whether a Ray cluster still runs on this machine after so long; our own needs a moment to end."""
+    deadline = time.monotonic() + seconds
+    while any(process_name(folder) == "gcs_server" for folder in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def process_name(folder: Path) -> str:
+    """Return the name of the process that ``folder`` describes, "" where it has just ended."""
+    try:
+        return (folder / "comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def measured(record: RunRecord) -> dict[str, Any]:
@@ -141,6 +160,8 @@ def test_more_gpus_than_there_are_is_one_line(executor: Executor) -> None:
 def test_an_address_without_a_cluster_is_one_line(address: str) -> None:
     """Without the module's session: a connection inside one is no new one."""
     ray.shutdown()
+    if address == "auto" and clusters_outlive(20):
+        pytest.skip("another Ray runs on this machine, and 'auto' finds it")
     with pytest.raises(InvalidValueError, match=f"--address {address}: no Ray to be had there") as caught:
         run(group_trials(plan(noisy_sweep(), SCENES)), EXECUTORS.get("ray")(address=address))
     assert "\n" not in str(caught.value)
