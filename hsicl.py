@@ -22,13 +22,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         # A command gives its exit status, or the text it is asked for.
         result: int | str = arguments.run(arguments)
-        if isinstance(result, str):
-            print(result)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output (head, say) has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except KeyboardInterrupt:
         print("hsicl: stopped", file=sys.stderr)
         return 130
@@ -37,6 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hsicl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    try:
+        sys.stdout.write(f"{result}\n" if isinstance(result, str) else "")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output (head, say) has gone; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return result if isinstance(result, int) else 0
 
 
