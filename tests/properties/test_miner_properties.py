@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -13,9 +13,8 @@ from hsicl_core import MixtureMiner
 from hsicl_core.miners.base import Mask, NegativeMiner, others
 from hsicl_core.miners.equal_count import EqualCountMiner
 from hsicl_core.miners.similarity_cancellation import SimilarityCancellationMiner
+from tests.properties.mining_inputs import BATCHES, SEEDS, draw, run
 
-SEEDS = st.integers(0, 2**31)
-BATCHES = st.integers(1, 10)
 MIXTURE = {
     "hard_fraction": st.floats(0, 1),
     "n_negatives": st.none() | st.integers(1, 20),
@@ -32,18 +31,6 @@ CANCELLING = st.builds(
     cancellation=st.sampled_from(["attract", "eliminate"]),
 )  # fmt: skip
 EVERY = ATTRACTING | RING | EQUAL_COUNT | CANCELLING
-run = settings(max_examples=100, deadline=None)
-
-
-def draw(seed: int, batch: int, n_levels: int | None = None) -> tuple[Tensor, Tensor]:
-    """Similarities, all different or (with ``n_levels``) full of ties, and pseudolabels."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = 2 * batch
-    if n_levels is None:
-        similarity = torch.randperm(rows * rows, generator=generator).view(rows, rows) / (rows * rows)
-    else:
-        similarity = torch.randint(n_levels, (rows, rows), generator=generator) / n_levels
-    return similarity, torch.randint(-1, 4, (batch,), generator=generator)
 
 
 def mine(miner: NegativeMiner, similarity: Tensor, labels: Tensor, seed: int = 0) -> Mask:

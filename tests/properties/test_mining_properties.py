@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hsicl_core import MixtureMiner, mined_contrastive_loss
 from hsicl_core.miners.base import Mask
 from tests.oracles.mined_reference import negatives_of
+from tests.properties.mining_inputs import BATCHES, SEEDS, draw, run
 
-SEEDS = st.integers(0, 2**31)
-BATCHES = st.integers(1, 10)
 MINING = st.fixed_dictionaries(
     {
         "hard_fraction": st.floats(0, 1),
@@ -24,18 +23,6 @@ MINING = st.fixed_dictionaries(
     }
 )
 EASY = st.sampled_from(["bottom", "uniform"])
-run = settings(max_examples=100, deadline=None)
-
-
-def draw(seed: int, batch: int, n_levels: int | None = None) -> tuple[Tensor, Tensor]:
-    """Similarities, all different or (with ``n_levels``) full of ties, and pseudolabels."""
-    generator = torch.Generator().manual_seed(seed)
-    rows = 2 * batch
-    if n_levels is None:
-        similarity = torch.randperm(rows * rows, generator=generator).view(rows, rows) / (rows * rows)
-    else:
-        similarity = torch.randint(n_levels, (rows, rows), generator=generator) / n_levels
-    return similarity, torch.randint(-1, 4, (batch,), generator=generator)
 
 
 def mine(similarity: Tensor, labels: Tensor, **options: Any) -> Mask:
