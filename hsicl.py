@@ -55,32 +55,15 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hsicl", description="Which negatives should a contrastive learner see?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_scenes, _add_sweep, _add_bench, _add_reading, _add_map):
+    # Its own commands are many; it imports no more than argparse until one is run.
+    from benchmark.scene_commands import add_scene_commands
+
+    for add in (add_scene_commands, _add_sweep, _add_bench, _add_reading, _add_map):
         add(commands)
     command = commands.add_parser("doctor", help="say what is installed, which devices, whether Ray starts")
     command.add_argument("--store", default=str(STORES), metavar="URI")
     command.set_defaults(run=_doctor)
     return parser
-
-
-def _add_scenes(commands: Any) -> None:
-    scenes = commands.add_parser("scenes", help="list, show, fetch or import scenes").add_subparsers(
-        required=True, metavar="ACTION"
-    )
-    scenes.add_parser("list", help="all scenes and whether their files are here").set_defaults(run=_scenes_list)
-    with_name = ("show", _scenes_show, "what a scene holds"), ("fetch", _scenes_fetch, "download a scene's files")
-    for action, run, text in with_name:
-        command = scenes.add_parser(action, help=text)
-        command.add_argument("name", metavar="NAME")
-        command.set_defaults(run=run)
-    command = scenes.add_parser("import", help="check your own files once; then --scene NAME works")
-    command.add_argument("name", metavar="NAME")
-    command.add_argument("--cube", required=True, metavar="FILE[:KEY]")
-    command.add_argument("--labels", metavar="FILE[:KEY]")
-    command.add_argument("--shape", metavar="H,W,B", help="of a cube that is stored flat or bands first")
-    command.add_argument("--order", choices=("C", "F"), default="C", help="C: flat pixels run along rows, F: columns")
-    command.add_argument("--unlabelled", type=int, metavar="ID", help="the id of unlabelled pixels, if it is not 0")
-    command.set_defaults(run=_scenes_import)
 
 
 def _add_sweep(commands: Any) -> None:
@@ -146,38 +129,6 @@ def _add_map(commands: Any) -> None:
     command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
     command.add_argument("--out", metavar="FILE.png", help="default: SCENE_METHOD.png")
     command.set_defaults(run=_map)
-
-
-def _scenes_list(arguments: argparse.Namespace) -> str:
-    from benchmark.scene_list import scene_table
-
-    return scene_table()
-
-
-def _scenes_show(arguments: argparse.Namespace) -> str:
-    from benchmark import load_scene
-    from benchmark.scene_list import summary_text
-
-    return summary_text(load_scene(arguments.name))
-
-
-def _scenes_fetch(arguments: argparse.Namespace) -> str:
-    from benchmark.scene_fetch import fetch_scene
-
-    return "\n".join(map(str, fetch_scene(arguments.name, progress=sys.stderr.isatty())))
-
-
-def _scenes_import(arguments: argparse.Namespace) -> str:
-    from benchmark import load_scene
-    from benchmark.raw_arrays import read_shape
-    from benchmark.scene_import import import_scene
-    from benchmark.scene_list import summary_text
-
-    card, _ = import_scene(
-        arguments.name, arguments.cube, arguments.labels, read_shape(arguments.shape), arguments.order,
-        unlabelled=arguments.unlabelled,
-    )  # fmt: skip
-    return f"{summary_text(load_scene(arguments.name))}\nwritten: {card}; now --scene {arguments.name} works"
 
 
 def _sweep(arguments: argparse.Namespace) -> int | str:
