@@ -15,6 +15,7 @@ from hsicl_core.miners.base import Candidates, Mask
 from hsicl_core.objective import Labelling, Objective
 from hsicl_core.patches import PatchSource
 from hsicl_core.prototypes import Prototypes, find_prototypes
+from hsicl_core.rows import chosen
 from hsicl_core.views.base import apply_views
 
 
@@ -113,7 +114,7 @@ class Contrast:
         self._objective.hardness.after_step(encoder, head)
 
     def _embed(self, encoder: Encoder) -> Tensor:
-        return encoder.embed_scene(self._source.image).flatten(0, 1)[self._pixels]
+        return chosen(encoder.embed_scene(self._source.image).flatten(0, 1), self._pixels)
 
     @torch.no_grad()
     def _find_prototypes(self, embedding: Tensor, head: nn.Module) -> None:

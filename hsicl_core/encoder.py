@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hsicl_core.checks import check_integer
 from hsicl_core.errors import InvalidValueError
-from hsicl_core.patches import pad_reflect
+from hsicl_core.rows import Rows, empty, mirrored_rows
 
 
 class Encoder(nn.Module):
@@ -57,19 +57,22 @@ class Encoder(nn.Module):
             return torch.cat([self(batch) for batch in patches.split(batch_size)])
 
     @torch.no_grad()
-    def embed_scene(self, image: Tensor, tile_rows: int = 128) -> Tensor:
+    def embed_scene(self, image: Rows, tile_rows: int = 128) -> Tensor:
         """Return (height, width, dim): ``embed`` of every pixel's patch, the border mirrored, in one dense pass.
 
         Args:
             image: (height, width, channels) float32.
-            tile_rows: rows computed at a time; bounds the memory to O(tile_rows * width * max(widths)).
+            tile_rows: rows computed at a time; bounds the memory to O(tile_rows * width * max(widths)). What is
+                returned lies in a scratch file where it is large (``hsicl_core.rows.empty``).
+
+        Raises:
+            InvalidValueError: the image is too small to be mirrored as far as a patch reaches.
         """
-        height = len(image)
-        padded = pad_reflect(image, self.patch_size // 2)
-        out = image.new_empty(*image.shape[:2], self.dim)
+        height, width = image.shape[:2]
+        out = empty(height, width, self.dim, device=image.device)
         with evaluating(self):
             for top in range(0, height, tile_rows):
-                rows = padded[top : min(top + tile_rows, height) + self.patch_size - 1]
+                rows = mirrored_rows(image, top, min(top + tile_rows, height), self.patch_size // 2)
                 features = self.layers(rows.permute(2, 0, 1)[None])
                 pooled = F.avg_pool2d(features, self._pooled, stride=1)
                 out[top : top + tile_rows] = pooled[0].permute(1, 2, 0)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from hsicl_core.encoder import Encoder
 from hsicl_core.patches import PatchSource
+from hsicl_core.rows import empty
 from hsicl_core.training import Steps, Training, batches, finite
 from hsicl_core.views.base import View, apply_views
 
@@ -59,3 +60,18 @@ def fine_tune(
     encoder.eval()
     classifier.eval()
     return curve
+
+
+@torch.no_grad()
+def class_scores(classifier: nn.Module, embedding: Tensor, batch_size: int = 2**18) -> Tensor:
+    """Return (n, n_classes) scores of the embedding (n, dim), ``batch_size`` rows at a time.
+
+    Large ones lie in a scratch file (``hsicl_core.rows.empty``).
+    """
+    first = classifier(embedding[:batch_size])
+    if len(first) == len(embedding):
+        return first
+    out = empty(len(embedding), first.shape[1], device=embedding.device)
+    for start in range(0, len(embedding), batch_size):
+        out[start : start + batch_size] = classifier(embedding[start : start + batch_size])
+    return out

@@ -4,30 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from hsicl_core.checks import check_integer
-from hsicl_core.errors import InvalidValueError
-
-
-def pad_reflect(image: Tensor, radius: int) -> Tensor:
-    """Return (height + 2r, width + 2r, channels), the border mirrored without repeating the edge.
-
-    Args:
-        image: (height, width, channels).
-        radius: r, below both height and width.
-
-    Raises:
-        InvalidValueError: the image is too small to be mirrored that far.
-    """
-    height, width = image.shape[:2]
-    if radius >= min(height, width):
-        raise InvalidValueError(
-            f"patch_size={2 * radius + 1} is too large for a scene of {height} x {width} pixels: "
-            f"its radius must be below both, use patch_size <= {2 * min(height, width) - 1}"
-        )
-    padded = F.pad(image.permute(2, 0, 1)[None], (radius,) * 4, mode="reflect")
-    return padded[0].permute(1, 2, 0).contiguous()
+from hsicl_core.rows import pad_reflect
 
 
 class PatchSource:

@@ -7,10 +7,28 @@ from torch import Tensor
 
 from hsicl_core.checks import check_integer
 from hsicl_core.errors import InvalidValueError
-from hsicl_core.patches import pad_reflect
+from hsicl_core.rows import Rows, empty, in_memory, mirrored_rows, row_blocks, seen_blocks
 
 
-def standardize(cube: Tensor, pixels: Tensor) -> Tensor:
+class StandardizedRows:
+    """Rows of an image, every channel shifted and scaled as they are read.
+
+    Args:
+        image: (height, width, channels).
+        mean: (channels,) float64.
+        scale: (channels,) float64, infinite where the channel is constant.
+    """
+
+    def __init__(self, image: Rows, mean: Tensor, scale: Tensor) -> None:
+        self._image, self._mean, self._scale = image, mean, scale
+        self.shape, self.device = image.shape, image.device
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Return some rows (n, width, channels) float32."""
+        return ((self._image[rows].double() - self._mean) / self._scale).float()
+
+
+def standardize(cube: Rows, pixels: Tensor) -> Rows:
     """Return the cube with every band at mean 0 and standard deviation 1 over ``pixels``.
 
     Args:
@@ -18,17 +36,28 @@ def standardize(cube: Tensor, pixels: Tensor) -> Tensor:
         pixels: (n,) flat indices over which the statistics are taken.
 
     Returns:
-        (height, width, bands) float32; a constant band becomes 0.
+        (height, width, bands) float32; a constant band becomes 0. A tensor, or, where it would exceed
+        ``resident_limit``, rows that are standardised whenever they are read.
+
+    Cost: one pass over the cube in float64 for the statistics, one block of rows at a time.
     """
-    spectra = cube.reshape(-1, cube.shape[2])
-    seen = spectra[pixels].double()
-    mean = seen.mean(dim=0)
-    deviation = seen.std(dim=0, unbiased=False)
-    scale = torch.where(deviation > 0, deviation, torch.inf)
-    return ((spectra.double() - mean) / scale).float().reshape(cube.shape)
+    n, mean, variance = 0, torch.zeros(1), torch.zeros(1)
+    for seen in seen_blocks(cube, pixels):
+        block = seen.double()
+        m, its_mean, its_variance = len(block), block.mean(dim=0), block.var(dim=0, unbiased=False)
+        if n == 0:
+            n, mean, variance = m, its_mean, its_variance
+            continue
+        # Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115: two sets' moments are those of their union.
+        step, both = its_mean - mean, n + m
+        mean = mean + step * (m / both)
+        variance = (n * variance + m * its_variance + step.square() * (n * m / both)) / both
+        n = both
+    scale = torch.where(variance > 0, variance.sqrt(), torch.inf)
+    return in_memory(StandardizedRows(cube, mean, scale))
 
 
-def principal_components(cube: Tensor, pixels: Tensor, n_components: int, *, whiten: bool = False) -> Tensor:
+def principal_components(cube: Rows, pixels: Tensor, n_components: int, *, whiten: bool = False) -> Tensor:
     """Return the cube's principal components, fitted on ``pixels``.
 
     The sign of a component is that of its largest loading, so that it does not depend on the eigensolver.
@@ -46,17 +75,16 @@ def principal_components(cube: Tensor, pixels: Tensor, n_components: int, *, whi
     Raises:
         InvalidValueError: more components than bands.
 
-    Cost: O(n * bands^2 + bands^3), in float64.
+    Cost: O(n * bands^2 + bands^3), in float64, in three passes over blocks of rows.
     """
     check_integer("n_components", n_components, minimum=1)
     height, width, bands = cube.shape
     if n_components > bands:
         raise InvalidValueError(f"n_components={n_components} exceeds the scene's {bands} bands: use at most {bands}")
-    spectra = cube.reshape(-1, bands).double()
-    seen = spectra[pixels]
-    mean = seen.mean(dim=0)
-    centred = seen - mean
-    variance, axes = torch.linalg.eigh(centred.T @ centred / len(seen))
+    n = len(pixels)
+    mean = sum(len(seen) * seen.double().mean(dim=0) for seen in seen_blocks(cube, pixels)) / n
+    products = (centred.T @ centred for centred in (seen.double() - mean for seen in seen_blocks(cube, pixels)))
+    variance, axes = torch.linalg.eigh(sum(products) / n)
     variance, axes = variance.flip(0)[:n_components], axes.flip(1)[:, :n_components]
     largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
     axes = axes * torch.where(largest < 0, -1.0, 1.0)
@@ -64,10 +92,13 @@ def principal_components(cube: Tensor, pixels: Tensor, n_components: int, *, whi
     is_real = variance > variance[0] * 1e-12
     deviation = torch.where(is_real, variance.clamp(min=0).sqrt(), torch.inf)
     scale = deviation if whiten else deviation[0]
-    return (((spectra - mean) @ axes) / scale).float().reshape(height, width, n_components)
+    out = empty(height, width, n_components, device=cube.device)
+    for rows in row_blocks(cube):
+        out[rows] = (((cube[rows].double() - mean) @ axes) / scale).float()
+    return out
 
 
-def window_mean(image: Tensor, size: int) -> Tensor:
+def window_mean(image: Rows, size: int) -> Tensor:
     """Return the mean over the square window around every pixel, the border mirrored.
 
     Args:
@@ -78,7 +109,9 @@ def window_mean(image: Tensor, size: int) -> Tensor:
         (height, width, channels) float32.
     """
     check_integer("size", size, minimum=1, odd=True)
-    if size == 1:
-        return image
-    padded = pad_reflect(image, size // 2).permute(2, 0, 1)[None]
-    return torch.nn.functional.avg_pool2d(padded, size, stride=1)[0].permute(1, 2, 0).contiguous()
+    height, width, channels = image.shape
+    out = empty(height, width, channels, device=image.device)
+    for rows in row_blocks(image):
+        padded = mirrored_rows(image, rows.start, rows.stop, size // 2).permute(2, 0, 1)[None]
+        out[rows] = torch.nn.functional.avg_pool2d(padded, size, stride=1)[0].permute(1, 2, 0)
+    return out

@@ -21,9 +21,10 @@ from hsicl_core.objective import Labelling
 from hsicl_core.preprocessing import principal_components, window_mean
 from hsicl_core.pseudolabels.base import PseudoLabeler
 from hsicl_core.registries import PSEUDO_LABELERS
+from hsicl_core.rows import Rows, chosen, resident_limit
 
 # From the standardised image, the pixels to fit on and a number of components to the image of features.
-FEATURES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
+FEATURES: dict[str, Callable[[Rows, Tensor, int], Rows]] = {
     "spectra": lambda image, pixels, n_components: image,
     "pca": principal_components,
     "whitened_pca": lambda *given: principal_components(*given, whiten=True),
@@ -79,7 +80,7 @@ class LabellingMethod(MiningMethod):
                 "give the epochs between refreshes"
             )
 
-    def label(self, data: FitData, image: Tensor) -> Labelling:
+    def label(self, data: FitData, image: Rows) -> Labelling:
         """Return the source's label of every pixel's window, with noise if asked for, and how to refresh it.
 
         Raises:
@@ -95,7 +96,7 @@ class LabellingMethod(MiningMethod):
             labels=labels, confidence=confidence, relabel=relabel, refresh_epochs=self.refresh_epochs
         )  # fmt: skip
 
-    def features_of(self, data: FitData, image: Tensor) -> Tensor:
+    def features_of(self, data: FitData, image: Rows) -> Tensor:
         """Return (height * width, dim) what is clustered before training; see ``features`` and ``cluster_window``."""
         if self.features == LEARNED:
             return super().features_of(data, image)
@@ -110,14 +111,14 @@ class LabellingMethod(MiningMethod):
                 f"{self.steps}: no pixel would ever be labelled; lower it, or train for more steps"
             )
 
-    def _label_features(self, data: FitData, image: Tensor) -> tuple[Tensor, Tensor]:
+    def _label_features(self, data: FitData, image: Rows) -> tuple[Tensor, Tensor]:
         source = self._source(seed=data.seed)
         key = (
             "pseudolabels", self.pseudolabels, canonical_json(dict(self.pseudolabel_options)), self.features,
             self.n_components, self.cluster_window, self.n_clusters, data.seed, _digest_of_seen(source, data),
         )  # fmt: skip
         labels, confidence = data.memo.get(
-            key, lambda: make_labels(source, self.features_of(data, image)[data.pixels], data)
+            key, lambda: make_labels(source, chosen(self.features_of(data, image), data.pixels), data)
         )
         return self._with_noise(labels, data), confidence
 
@@ -174,8 +175,14 @@ def make_labels(source: PseudoLabeler, vectors: Tensor, data: FitData) -> tuple[
         data: what the fit may see; the results are on its device.
 
     Raises:
-        InvalidValueError: the source cannot label these vectors.
+        InvalidValueError: the source cannot label these vectors, or not so many of them.
     """
+    if 4 * vectors.numel() > resident_limit() and not source.streams:
+        able = ", ".join(name for name in PSEUDO_LABELERS.names() if PSEUDO_LABELERS.get(name).streams)
+        raise InvalidValueError(
+            f"{type(source).__name__} needs all {len(vectors)} x {vectors.shape[1]} features in memory, more than the "
+            f"limit of {resident_limit() // 2**20} MiB: raise HSICL_RESIDENT_MIB, or use one of: {able}"
+        )
     given: dict[str, Tensor] = {}
     if source.needs_positions:
         width = data.cube.shape[1]

@@ -18,6 +18,7 @@ from hsicl_core.miners.mixture import MixtureMiner
 from hsicl_core.objective import Objective
 from hsicl_core.preprocessing import principal_components, window_mean
 from hsicl_core.registries import HARDNESS
+from hsicl_core.rows import Rows, whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +85,16 @@ class MiningMethod(ContrastiveMethod):
             super().make_objective(), hardness=HARDNESS.get(self.hardness)(), bank_size=self.bank_size
         )
 
-    def complete(self, objective: Objective, data: FitData, image: Tensor) -> Objective:
+    def complete(self, objective: Objective, data: FitData, image: Rows) -> Objective:
         """Return ``objective`` with the vectors that its measure of hardness needs."""
         vectors = {
             "none": lambda: None,
-            "spectra": lambda: data.cube.flatten(0, 1),
+            "spectra": lambda: whole(data.cube).flatten(0, 1),
             "features": lambda: self.features_of(data, image),
         }[objective.hardness.needs_vectors]()
         return dataclasses.replace(objective, vectors=vectors)
 
-    def features_of(self, data: FitData, image: Tensor) -> Tensor:
+    def features_of(self, data: FitData, image: Rows) -> Tensor:
         """Return (height * width, dim) what pixels are compared by before anything is learnt.
 
         Here whitened principal components, averaged over the patch.

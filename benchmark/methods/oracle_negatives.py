@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
 from benchmark.methods._mined import MiningMethod
 from benchmark.methods.base import FitData
 from hsicl_core.objective import Labelling
+from hsicl_core.rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +24,6 @@ class OracleNegatives(MiningMethod):
 
     sees_labels: ClassVar[str] = "all"
 
-    def label(self, data: FitData, image: Tensor) -> Labelling:
+    def label(self, data: FitData, image: Rows) -> Labelling:
         """Return the true labels."""
         return Labelling(labels=data.labels[data.pixels])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from benchmark.methods.base import Fit, FitData, Method
 from hsicl_core.preprocessing import standardize
+from hsicl_core.rows import whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,4 +20,4 @@ class RawSpectra(Method):
 
     def fit(self, data: FitData) -> Fit:
         """Return the standardised spectra."""
-        return Fit(embed=lambda: standardize(data.cube, data.pixels).flatten(0, 1))
+        return Fit(embed=lambda: whole(standardize(data.cube, data.pixels)).flatten(0, 1))

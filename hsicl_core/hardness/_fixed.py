@@ -13,10 +13,10 @@ from hsicl_core.hardness.base import Hardness
 class FixedHardness(Hardness):
     """The vector of an embedding's pixel is its key, the same for both views and at every step."""
 
-    _keys: Tensor
+    _vectors: Tensor
 
     def begin(self, encoder: Encoder, head: nn.Module, vectors: Tensor | None) -> None:
-        """Keep the directions of ``vectors``.
+        """Keep ``vectors``.
 
         Raises:
             InvalidValueError: ``vectors`` is None.
@@ -26,8 +26,9 @@ class FixedHardness(Hardness):
                 f"{type(self).__name__} compares {self.needs_vectors} of the pixels, got vectors=None: "
                 "pass them to begin"
             )
-        self._keys = F.normalize(vectors.float(), dim=1)
+        self._vectors = vectors
 
     def keys(self, z: Tensor, views: Tensor, pixels: Tensor) -> Tensor:
         """Return the directions of the pixels' vectors."""
-        return self._keys[pixels]
+        # Of these pixels only: there may be more vectors than memory holds twice.
+        return F.normalize(self._vectors[pixels].float(), dim=1)

@@ -19,6 +19,10 @@ _log = logging.getLogger(__name__)
 
 Floats = NDArray[np.floating[Any]]
 
+# Scenes for which memory is enough have fewer pixels than that; of larger ones, centres are found on so many.
+MOST_FITTED = 2**22
+_CHUNK = 2**18
+
 
 def as_vectors(features: Tensor, n_clusters: int) -> NDArray[np.float32]:
     """Return ``features`` (n, dim) as a contiguous float32 array on the host.
@@ -74,6 +78,29 @@ def count_found(labels: NDArray[np.integer[Any]] | Tensor, n_clusters: int, sour
     if found < n_clusters:
         _log.warning("%s found %d of %d clusters: vectors coincide", source, found, n_clusters)
     return found
+
+
+def fitted_on(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """Return the vectors that centres are found on: all, or of more than ``MOST_FITTED`` so many, drawn by the seed."""
+    if len(vectors) <= MOST_FITTED:
+        return vectors
+    drawn = np.random.default_rng(seed).choice(len(vectors), MOST_FITTED, replace=False, shuffle=False)
+    return vectors[np.sort(drawn)]
+
+
+def nearest_centres(model: Any, vectors: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+    """Return the label (n,) int64 of the centre nearest to each vector, and its margin (n,) float32, chunk by chunk.
+
+    Args:
+        model: a fitted k-means of scikit-learn.
+        vectors: (n, dim).
+    """
+    chunks = [vectors[start : start + _CHUNK] for start in range(0, len(vectors), _CHUNK)]
+    # Those that it was fitted on have their labels.
+    known = len(model.labels_) == len(vectors)
+    labels = model.labels_ if known else np.concatenate([model.predict(chunk) for chunk in chunks])
+    margins = [margin_to_nearest(model.transform(chunk)) for chunk in chunks]
+    return torch.from_numpy(labels.astype(np.int64)), torch.cat(margins)
 
 
 def margin_to_nearest(distances: Floats) -> Tensor:

@@ -19,12 +19,14 @@ class PseudoLabeler(ABC):
     Attributes:
         sees_labels: the true labels it is fitted on: ``"none"``, ``"train"``, or ``"all"`` (a bound). Unless none,
             ``fit`` takes ``labels`` (n,) int64, -1 = unknown.
+        streams: whether it can label features in a scratch file that are larger than memory.
         needs_positions: whether ``fit`` takes ``positions`` (n, 2) int64, row and column of each vector's pixel.
         labels_: (n,) int64, -1 = unassigned; set by ``fit``.
         confidence_: (n,) float32 in 0..1; set by ``fit``.
     """
 
     sees_labels: ClassVar[str] = "none"
+    streams: ClassVar[bool] = False
     needs_positions: ClassVar[bool] = False
 
     labels_: Tensor

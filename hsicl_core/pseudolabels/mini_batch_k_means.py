@@ -2,17 +2,24 @@
 
 **Source:** Sculley 2010, Web-scale k-means clustering, WWW 2010, doi 10.1145/1772690.1772862; by scikit-learn.
 **Differs:** starts are k-means++, and centres that few vectors chose are drawn anew, as scikit-learn does it.
-**Cost:** O(batch_size * K * dim) time per iteration, O(n * K * dim) once for the labels.
+**Cost:** O(batch_size * K * dim) time per iteration, O(n * K * dim) once for the labels. Of more than 2**22 vectors so
+many are drawn to find the centres on; all are labelled.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from typing import ClassVar
+
 from torch import Tensor
 
 from hsicl_core.checks import check_integer
-from hsicl_core.pseudolabels._clustering import as_vectors, count_found, margin_to_nearest, using_scikit_learn
+from hsicl_core.pseudolabels._clustering import (
+    as_vectors,
+    count_found,
+    fitted_on,
+    nearest_centres,
+    using_scikit_learn,
+)
 from hsicl_core.pseudolabels.base import PseudoLabeler
 
 
@@ -31,6 +38,8 @@ class MiniBatchKMeansPseudoLabeler(PseudoLabeler):
         confidence_: as that of k-means, 1 - (distance to the nearest centre) / (distance to the second nearest).
         n_clusters_: clusters found; fewer than asked, with a log message, where vectors coincide.
     """
+
+    streams: ClassVar[bool] = True
 
     n_clusters_: int
 
@@ -63,8 +72,7 @@ class MiniBatchKMeansPseudoLabeler(PseudoLabeler):
                 n_clusters=self.n_clusters, n_init=self.n_init, max_iter=self.max_iter,
                 batch_size=self.batch_size, random_state=self.seed % 2**32,
             )  # fmt: skip
-            labels = model.fit_predict(vectors)
-        self.n_clusters_ = count_found(labels, self.n_clusters, "mini-batch k-means")
-        self.labels_ = torch.from_numpy(labels.astype(np.int64))
-        self.confidence_ = margin_to_nearest(model.transform(vectors))
+            model.fit(fitted_on(vectors, self.seed))
+        self.labels_, self.confidence_ = nearest_centres(model, vectors)
+        self.n_clusters_ = count_found(self.labels_, self.n_clusters, "mini-batch k-means")
         return self

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from hsicl_core.pseudolabels.base import PseudoLabeler
 
 class NoPseudoLabeler(PseudoLabeler):
     """-1 for every vector, with confidence 0."""
+
+    streams: ClassVar[bool] = True
 
     def fit(self, features: Tensor) -> NoPseudoLabeler:
         """Leave each of ``features`` (n, dim) unassigned and return self."""

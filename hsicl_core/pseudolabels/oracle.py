@@ -24,6 +24,7 @@ class OraclePseudoLabeler(PseudoLabeler):
     """
 
     sees_labels: ClassVar[str] = "all"
+    streams: ClassVar[bool] = True
 
     def fit(self, features: Tensor, *, labels: Tensor | None = None) -> OraclePseudoLabeler:
         """Take over ``labels`` (n,) int64 of ``features`` (n, dim), -1 = unknown, and return self.

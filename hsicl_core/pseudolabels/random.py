@@ -7,6 +7,8 @@ pairs, the sum of the squared class shares, however much is eliminated.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,8 @@ class RandomPseudoLabeler(PseudoLabeler):
         labels_: (n,) int64 in 0..K-1.
         confidence_: (n,) float32, all 1, so that a miner that weighs by confidence treats them as it treats the best.
     """
+
+    streams: ClassVar[bool] = True
 
     def __init__(self, *, n_clusters: int, seed: int = 0) -> None:
         check_integer("n_clusters", n_clusters, minimum=1)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hsicl_core import InvalidValueError
-from hsicl_core.patches import PatchSource, pad_reflect
+from hsicl_core.patches import PatchSource
+from hsicl_core.rows import pad_reflect
 
 
 def test_the_border_is_mirrored_without_its_edge() -> None:
