@@ -27,12 +27,42 @@ def split_of(scene: Scene, spec: SplitSpec) -> Split:
 
     def make() -> Split:
         return make_split(
-            scene.labels, rule=spec.rule, labels_per_class=spec.labels_per_class, val_per_class=spec.val_per_class,
-            patch_size=spec.patch_size, index=spec.index,
+            scene.labels, rule=spec.rule, val_per_class=spec.val_per_class, patch_size=spec.patch_size,
+            index=spec.index, **_budget(scene, spec),
         )  # fmt: skip
 
     split: Split = _SPLITS.get((scene.hash, spec), make)
     return split
+
+
+def _budget(scene: Scene, spec: SplitSpec) -> dict[str, Any]:
+    """Return what decides the number of training pixels, as ``make_split`` takes it."""
+    if spec.masks is not None:
+        return {"fixed": scene.fixed_splits[spec.masks.partition("@")[0]]}
+    if spec.labels_percent is not None:
+        return {"labels_percent": spec.labels_percent}
+    return {"labels_per_class": spec.labels_per_class}
+
+
+def resolved_split(scene: Scene, spec: SplitSpec) -> SplitSpec:
+    """Return ``spec`` with a digest of its masks, so that other masks of the same name are another identity.
+
+    Raises:
+        UnknownNameError: the scene has no fixed split of that name, or its files are not at hand.
+        InvalidValueError: masks without the rule ``"given"``, or the rule without masks.
+    """
+    known = ", ".join(sorted(scene.fixed_splits)) or "none at hand"
+    if (spec.rule == "given") != (spec.masks is not None):
+        raise InvalidValueError(
+            f"rule={spec.rule!r} with masks={spec.masks!r}: the rule 'given' goes with the name of a fixed split of the "
+            f"scene, other rules with none; scene {scene.name!r} has: {known}"
+        )
+    if spec.masks is None:
+        return spec
+    name = spec.masks.partition("@")[0]
+    if name not in scene.fixed_splits:
+        raise UnknownNameError(f"fixed split of scene {scene.name!r}:", name, scene.fixed_splits)
+    return dataclasses.replace(spec, masks=f"{name}@{scene.fixed_splits[name].digest}")
 
 
 def plan_trial(
@@ -57,7 +87,7 @@ def plan_trial(
         InvalidValueError: a value outside its range, or a method that sees farther than the split guards.
         SplitError: the labels cannot support the split.
     """
-    split = split or SplitSpec()
+    split = resolved_split(scene, split or SplitSpec())
     check_integer("seed", seed, minimum=0)
     check_choice("purpose", purpose, ("search", "trial"))
     entrant = _instance("method", method, METHODS.get(method), params or {})
@@ -65,8 +95,8 @@ def plan_trial(
     split_of(scene, split)
     if not can_score(protocol, method):
         raise InvalidValueError(
-            f"protocol {protocol!r} reads class scores, which method {method!r} does not give: use a method that "
-            "classifies, or another protocol"
+            f"protocol {protocol!r} reads {PROTOCOLS.get(protocol).reads}, which method {method!r} does not give: use "
+            "another method, or another protocol"
         )
     if entrant.receptive_field > split.patch_size:
         raise InvalidValueError(
@@ -106,7 +136,9 @@ def _as_float(value: Any) -> Any:
 
 def can_score(protocol: str, method: str) -> bool:
     """Return whether the method gives what the protocol reads; both are registered names."""
-    return PROTOCOLS.get(protocol).reads == "embedding" or METHODS.get(method).classifies
+    member = METHODS.get(method)
+    given = {"embedding": True, "scores": member.classifies, "network": member.fine_tunes}
+    return given[PROTOCOLS.get(protocol).reads]
 
 
 def parameter_names(member: type[Any]) -> list[str]:

@@ -34,17 +34,41 @@ class SplitSpec:
 
     Attributes:
         rule: registered name of the split rule.
-        labels_per_class: training pixels per class, >= 1.
+        labels_per_class: training pixels per class, >= 1; None where the budget is another.
         val_per_class: validation pixels per class, >= 1.
         patch_size: side in pixels, odd, of the patches that must not meet.
         index: which of the rule's splits, >= 0.
+        labels_percent: training pixels in per cent of every class, above 0 and below 100, instead of
+            ``labels_per_class``.
+        masks: name of a fixed split of the scene, which decides the training pixels of the rule ``"given"``;
+            ``plan_trial`` appends a digest of its masks, NAME@digest.
     """
 
     rule: str = "block"
-    labels_per_class: int = 10
+    labels_per_class: int | None = 10
     val_per_class: int = 10
     patch_size: int = 9
     index: int = 0
+    labels_percent: float | None = None
+    masks: str | None = None
+
+    def __post_init__(self) -> None:
+        # One budget, one identity.
+        if self.labels_percent is not None or self.masks is not None:
+            object.__setattr__(self, "labels_per_class", None)
+
+    @property
+    def budget(self) -> str:
+        """The label budget in words."""
+        if self.masks is not None:
+            return f"masks {self.masks}"
+        if self.labels_percent is not None:
+            return f"{self.labels_percent:g}% of every class"
+        return f"{self.labels_per_class} labels per class"
+
+    def described(self) -> dict[str, Any]:
+        """Return what identifies the split; what is not used is left out."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +93,12 @@ class Trial:
     @property
     def trial_id(self) -> str:
         """16 hex digits over all that can change a number."""
-        return digest([BENCHMARK_VERSION, dataclasses.asdict(self)])
+        return digest([BENCHMARK_VERSION, self._described()])
 
     @property
     def config_id(self) -> str:
         """The same without what is repeated over: seed and split index."""
-        described = dataclasses.asdict(self)
+        described = self._described()
         del described["seed"], described["split"]["index"], described["purpose"]
         return digest([BENCHMARK_VERSION, described])
 
@@ -88,8 +112,11 @@ class Trial:
             name: getattr(self, name) for name in ("scene", "scene_hash", "method", "params", "seed")
         }
         if uses_split:
-            described["split"] = dataclasses.asdict(self.split)
+            described["split"] = self.split.described()
         return digest([BENCHMARK_VERSION, described])
+
+    def _described(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "split": self.split.described()}
 
     def method_params(self) -> Mapping[str, Any]:
         """Return the method's parameters as a dict."""

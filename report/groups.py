@@ -59,7 +59,7 @@ class Group:
     """Trials that differ only in method, parameters, protocol, split index and seed.
 
     Attributes:
-        key: values of ``GROUP_COLUMNS``.
+        key: values of ``GROUP_COLUMNS``, None where a column is null.
         splits: split indices of the grid: all that any trial of the group names, failed ones included.
         seeds: seeds of the grid, likewise.
         configurations: sorted by method, protocol, config_id.
@@ -78,8 +78,16 @@ class Group:
     @property
     def title(self) -> str:
         """The group in words."""
-        key = self.key
-        return f"{key['scene']}, {key['split_rule']} split, {key['labels_per_class']} labels per class"
+        return f"{self.key['scene']}, {self.key['split_rule']} split, {self.budget}"
+
+    @property
+    def budget(self) -> str:
+        """The label budget in words."""
+        if self.key["masks"] is not None:
+            return f"masks {self.key['masks']}"
+        if self.key["labels_percent"] is not None:
+            return f"{self.key['labels_percent']:g}% of every class labelled"
+        return f"{self.key['labels_per_class']} labels per class"
 
 
 def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
@@ -92,8 +100,9 @@ def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
     if trials.empty:
         return ()
     return tuple(
-        _group(dict(zip(GROUP_COLUMNS, key, strict=True)), members)
-        for key, members in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
+        # Null in a column is NaN in a key, which equals nothing, not even itself.
+        _group({name: value if value == value else None for name, value in zip(GROUP_COLUMNS, key, strict=True)}, part)
+        for key, part in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
     )
 
 

@@ -19,6 +19,8 @@ GROUP_COLUMNS = (
     "scene_hash",
     "split_rule",
     "labels_per_class",
+    "labels_percent",
+    "masks",
     "val_per_class",
     "patch_size",
 )

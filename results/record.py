@@ -12,6 +12,9 @@ import pyarrow as pa
 from results.schema import SCHEMA, SCHEMA_VERSION
 
 
+_MAPS = ("diagnostics", "dropped", "noted", "versions")
+
+
 @dataclass(kw_only=True)
 class RunRecord:
     """What came of one trial. Fields are the columns of ``results.schema.COLUMNS``, which gives their meaning.
@@ -25,7 +28,7 @@ class RunRecord:
     scene: str
     scene_hash: str
     split_rule: str
-    labels_per_class: int
+    labels_per_class: int | None
     val_per_class: int
     patch_size: int
     split_index: int
@@ -36,12 +39,16 @@ class RunRecord:
     seed: int
     sees_labels: str
     status: str
+    labels_percent: float | None = None
+    masks: str | None = None
     purpose: str = "trial"
     transductive: bool | None = None
     class_names: list[str] | None = None
     n_train: int | None = None
     n_val: int | None = None
     n_test: int | None = None
+    dropped: dict[str, int] | None = None
+    noted: dict[str, int] | None = None
     unsupported_classes: list[str] | None = None
     unvalidated_classes: list[str] | None = None
     leakage: float | None = None
@@ -73,14 +80,14 @@ class RunRecord:
     def to_table(self) -> pa.Table:
         """Return the record as a table of one row in today's schema."""
         row = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
-        for name in ("diagnostics", "versions"):
-            row[name] = sorted(row[name].items())
+        for name in _MAPS:
+            row[name] = None if row[name] is None else sorted(row[name].items())
         return pa.Table.from_pylist([row], schema=SCHEMA)
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> RunRecord:
         """Return the record of one row of ``store.read().to_pylist()``."""
         row = dict(row)
-        for name in ("diagnostics", "versions"):
-            row[name] = dict(row[name] or [])
+        for name in _MAPS:
+            row[name] = None if row[name] is None else dict(row[name])
         return cls(**row)

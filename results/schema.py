@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from results.errors import SchemaError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _MATRIX = pa.list_(pa.list_(pa.int64()))
 _CURVES = pa.list_(pa.struct([("name", pa.string()), ("step", pa.int64()), ("value", pa.float64())]))
@@ -30,13 +30,17 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("scene_hash", pa.string(), "SHA-256 of cube and labels, first 16 hex digits"),
     ("class_names", pa.list_(pa.string()), "names of the classes, in the order of the confusion matrices"),
     ("split_rule", pa.string(), "name of the split rule"),
-    ("labels_per_class", pa.int32(), "training labels per class"),
+    ("labels_per_class", pa.int32(), "training labels per class; null where the budget is another"),
+    ("labels_percent", pa.float64(), "training labels in per cent of every class; null where the budget is another"),
+    ("masks", pa.string(), "published split that decides the training pixels, NAME@digest; null where none does"),
     ("val_per_class", pa.int32(), "validation labels per class"),
     ("patch_size", pa.int32(), "side in pixels of the patch that the split guards"),
     ("split_index", pa.int32(), "index of the split; with scene and rule it seeds the split"),
     ("n_train", pa.int32(), "training pixels"),
     ("n_val", pa.int32(), "validation pixels"),
     ("n_test", pa.int32(), "test pixels"),
+    ("dropped", pa.map_(pa.string(), pa.int64()), "labelled or masked pixels that are in no part, by reason"),
+    ("noted", pa.map_(pa.string(), pa.int64()), "remarks on the split, each with the pixels that it holds for"),
     ("unsupported_classes", pa.list_(pa.string()), "classes that the rule could not serve, in no part"),
     ("unvalidated_classes", pa.list_(pa.string()), "classes with training and test but no validation pixels"),
     ("leakage", pa.float64(), "share of test pixels whose patch shares a pixel with a training patch"),
@@ -84,13 +88,22 @@ VOLATILE_COLUMNS = (
 
 def _to_version_2(table: pa.Table) -> pa.Table:
     """Rows of version 1 do not say what validation lacked: null, which is not "nothing"."""
-    for name, kind in (("unvalidated_classes", pa.list_(pa.string())), ("leakage_val", pa.float64())):
-        table = table.append_column(name, pa.nulls(table.num_rows, kind))
+    return _with_nulls(table, "unvalidated_classes", "leakage_val")
+
+
+def _to_version_3(table: pa.Table) -> pa.Table:
+    """Rows of version 2 were all planned per class, without masks; which pixels were dropped they do not say."""
+    return _with_nulls(table, "labels_percent", "masks", "dropped", "noted")
+
+
+def _with_nulls(table: pa.Table, *names: str) -> pa.Table:
+    for name in names:
+        table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
     return table
 
 
 # MIGRATIONS[v] turns the columns of version v into those of version v + 1; ``migrate`` sets schema_version itself.
-MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {1: _to_version_2}
+MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {1: _to_version_2, 2: _to_version_3}
 
 
 def migrate(table: pa.Table, origin: str) -> pa.Table:

@@ -44,7 +44,7 @@ def plan_bench(
         sweep = Sweep(
             name="bench", question="How do the entrants compare?", method=first.method, params=first.params,
             protocol=first.protocol or "", controls=tuple(others), scenes=tuple(scenes),
-            split=split or SplitSpec(), n_seeds=n_seeds, n_splits=n_splits,
+            split_specs=(split or SplitSpec(),), n_seeds=n_seeds, n_splits=n_splits,
         )  # fmt: skip
         trials += plan(sweep, scenes)
     return trials

@@ -75,8 +75,8 @@ class Sweep:
         protocol_params: parameters of the protocol.
         controls: what runs beside the swept method.
         scenes: names of scenes.
-        split: how the labels are divided; its index is ignored.
-        n_splits: splits per seed, >= 1; every entrant sees the same ones.
+        split_specs: how the labels are divided; every entrant runs under each of them, and their indices are ignored.
+        n_splits: splits of each per seed, >= 1; every entrant sees the same ones.
         n_seeds: seeds per configuration, >= 1.
 
     Raises:
@@ -92,7 +92,7 @@ class Sweep:
     protocol_params: Params = field(default_factory=dict)
     controls: tuple[Control, ...] = ()
     scenes: tuple[str, ...] = ("indian_pines",)
-    split: SplitSpec = field(default_factory=SplitSpec)
+    split_specs: tuple[SplitSpec, ...] = (SplitSpec(),)
     n_splits: int = 1
     n_seeds: int = 1
 
@@ -100,8 +100,9 @@ class Sweep:
         for name in ("n_splits", "n_seeds"):
             if getattr(self, name) < 1:
                 raise InvalidValueError(f"sweep {self.name!r}: {name} must be >= 1, got {getattr(self, name)}")
-        if not self.scenes:
-            raise InvalidValueError(f"sweep {self.name!r} names no scene: give at least one")
+        for name in ("scenes", "split_specs"):
+            if not getattr(self, name):
+                raise InvalidValueError(f"sweep {self.name!r}: {name} is empty: give at least one")
         _ = self.swept  # checks the axes
 
     @property
@@ -182,7 +183,7 @@ def plan(sweep: Sweep, scenes: Mapping[str, Scene]) -> list[Trial]:
 def plan_configuration(
     sweep: Sweep, entrant: Control, params: Params, scene: Scene, *, purpose: str = "trial"
 ) -> list[Trial]:
-    """Return the trials of one configuration on one scene: its seeds, and for each seed the splits.
+    """Return the trials of one configuration on one scene: its seeds, and for each seed the splits of each kind.
 
     Args:
         sweep: gives seeds, splits and the protocol where the entrant has none of its own.
@@ -199,10 +200,11 @@ def plan_configuration(
             params=params,
             protocol=entrant.protocol or sweep.protocol,
             protocol_params=entrant.protocol_params if has_protocol else sweep.protocol_params,
-            split=dataclasses.replace(sweep.split, index=index),
+            split=dataclasses.replace(spec, index=index),
             seed=seed,
             purpose=purpose,
         )
         for seed in range(sweep.n_seeds)
+        for spec in sweep.split_specs
         for index in range(sweep.n_splits)
     ]

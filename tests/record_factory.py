@@ -80,6 +80,7 @@ def make_record(
     same = ("benchmark_version", "scene", "scene_hash", "split_rule", "labels_per_class", "val_per_class", "patch_size")
     described = [values[name] for name in (*same, "method", "params_json", "protocol", "protocol_params_json")]
     values.setdefault("config_id", _digest(described))
+    described += [values[name] for name in ("labels_percent", "masks") if values.get(name) is not None]
     repeats = [values["split_index"], values["seed"], values.get("purpose", "trial")]
     values.setdefault("trial_id", _digest([*described, *repeats]))
     return RunRecord(**values)

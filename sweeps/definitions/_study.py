@@ -32,9 +32,11 @@ def study(
     method: str = "mined_negatives",
     n_seeds: int = 5,
     n_splits: int = 10,
+    split_specs: tuple[SplitSpec, ...] = (SplitSpec(rule="block", labels_per_class=10),),
+    scenes: tuple[str, ...] = ("indian_pines",),
 ) -> Sweep:
     """Return a sweep of ``method`` over ``axes`` under the study's splits and seeds."""
     return Sweep(
         name=name, question=question, method=method, axes=axes, params=params, controls=controls,
-        split=SplitSpec(rule="block", labels_per_class=10), n_seeds=n_seeds, n_splits=n_splits,
+        split_specs=split_specs, scenes=scenes, n_seeds=n_seeds, n_splits=n_splits,
     )  # fmt: skip

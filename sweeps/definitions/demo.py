@@ -18,7 +18,7 @@ DEMO = Sweep(
         Control(method="sup_con_clusters", axes={"temperature": _TEMPERATURES}, params=_BUDGET),
         Control(method="raw_spectra", protocol="svm"),
     ),
-    split=SplitSpec(rule="block", labels_per_class=10),
+    split_specs=(SplitSpec(rule="block", labels_per_class=10),),
     n_seeds=2,
     n_splits=5,
 )

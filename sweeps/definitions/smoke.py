@@ -16,5 +16,5 @@ SMOKE = Sweep(
         Control(method="oracle_negatives", params=_BUDGET),
         Control(method="raw_spectra", protocol="knn"),
     ),
-    split=SplitSpec(rule="block", labels_per_class=10),
+    split_specs=(SplitSpec(rule="block", labels_per_class=10),),
 )

@@ -4,7 +4,6 @@ from sweeps.definitions._study import ALL, PLAIN, study
 from sweeps.sweep import Control
 
 _SEEN = {"transductive": (True, False)}
-_FEW_LABEL = {**ALL, "pseudolabels": "few_label_classifier"}
 
 TRAINING_MODES = study(
     "training_modes",
@@ -16,7 +15,9 @@ TRAINING_MODES = study(
         Control(method="oracle_negatives", axes=_SEEN, params=PLAIN),
         # The same pseudolabels, then the labels in three ways.
         Control(method="mined_few_label", params=ALL),
-        Control(method="mined_fine_tuned", params=_FEW_LABEL, protocol="own_classifier"),
+        Control(method="mined_few_label", params=ALL, protocol="fine_tuning"),
+        Control(method="mined_negatives", params=ALL, protocol="fine_tuning"),
+        Control(method="nt_xent", params=PLAIN, protocol="fine_tuning"),
         Control(
             method="mined_joint", axes={"contrastive_weight": (0.0, 0.1, 0.5)}, params=ALL, protocol="own_classifier"
         ),

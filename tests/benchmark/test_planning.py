@@ -46,7 +46,7 @@ def plan(method: str = "nt_xent", **options: Any) -> Trial:
             ["cluster_window=11", "patch_size=9"],
         ),
         ({"params": {"patch_size": 11}}, InvalidValueError, ["'nt_xent' sees 11 x 11", "patch_size=9"]),
-        ({"protocol": "own_classifier"}, InvalidValueError, ["'own_classifier' reads class scores", "'nt_xent'"]),
+        ({"protocol": "own_classifier"}, InvalidValueError, ["'own_classifier' reads scores", "'nt_xent'"]),
         ({"seed": -1}, InvalidValueError, ["seed=-1", ">= 0"]),
         ({"seed": 1.0}, InvalidValueError, ["seed=1.0"]),
         ({"purpose": "test"}, InvalidValueError, ["purpose='test'", "search, trial"]),

@@ -13,14 +13,11 @@ from results.schema import SCHEMA, SCHEMA_VERSION
 from tests.record_factory import make_record
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-VERSION_1 = GOLDEN / "schema_v1"
+VERSION_1, VERSION_2 = GOLDEN / "schema_v1", GOLDEN / "schema_v2"
 NEW_IN_2 = {"unvalidated_classes", "leakage_val"}
-
-
-@pytest.fixture(scope="module")
-def old_rows() -> pa.Table:
-    """Return the rows as they lie in the file, unmigrated, in the order of a store."""
-    return pq.read_table(VERSION_1 / "trials.parquet").sort_by("trial_id")
+NEW_IN_3 = {"labels_percent", "masks", "dropped", "noted"}
+# File, its rows, and the columns it knows nothing of.
+OLD = {VERSION_1: (70, NEW_IN_2 | NEW_IN_3), VERSION_2: (20, NEW_IN_3)}
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
@@ -29,25 +26,35 @@ def test_every_earlier_version_has_a_file(version: int) -> None:
     assert set(versions.to_pylist()) == {version}
 
 
-def test_rows_of_version_1_keep_their_values_and_say_nothing_of_validation(old_rows: pa.Table) -> None:
-    assert not NEW_IN_2 & set(old_rows.column_names)
-    rows = open_store(VERSION_1).read()
+def rows_as_written(store: Path) -> pa.Table:
+    """Return the rows as they lie in the file, unmigrated, in the order of a store."""
+    return pq.read_table(store / "trials.parquet").sort_by("trial_id")
+
+
+@pytest.mark.parametrize("store", OLD, ids=lambda store: store.name)
+def test_old_rows_keep_their_values_and_say_nothing_of_what_came_later(store: Path) -> None:
+    n_rows, unknown = OLD[store]
+    old_rows, rows = rows_as_written(store), open_store(store).read()
+    assert not unknown & set(old_rows.column_names)
     assert rows.schema.equals(SCHEMA)
-    assert rows.num_rows == old_rows.num_rows == 70
+    assert rows.num_rows == old_rows.num_rows == n_rows
     for name in set(old_rows.column_names) - {"schema_version"}:
         assert rows.column(name).to_pylist() == old_rows.column(name).to_pylist(), name
-    for name in NEW_IN_2:
+    assert set(rows.column_names) - set(old_rows.column_names) == unknown
+    for name in unknown:
         assert set(rows.column(name).to_pylist()) == {None}, name
 
 
-def test_migrated_rows_are_records_of_today() -> None:
-    records = [RunRecord.from_row(row) for row in open_store(VERSION_1).read().to_pylist()]
+@pytest.mark.parametrize("store", OLD, ids=lambda store: store.name)
+def test_migrated_rows_are_records_of_today(store: Path) -> None:
+    records = [RunRecord.from_row(row) for row in open_store(store).read().to_pylist()]
     assert {record.schema_version for record in records} == {SCHEMA_VERSION}
-    assert {record.unvalidated_classes for record in records} == {None}
-    assert pa.concat_tables([record.to_table() for record in records]).equals(open_store(VERSION_1).read())
+    assert {record.dropped for record in records if record.dropped is not None} == set()
+    assert pa.concat_tables([record.to_table() for record in records]).equals(open_store(store).read())
 
 
-def test_old_and_new_rows_are_compacted_together_and_read_again(tmp_path: Path, old_rows: pa.Table) -> None:
+def test_old_and_new_rows_are_compacted_together_and_read_again(tmp_path: Path) -> None:
+    old_rows = rows_as_written(VERSION_1)
     store = open_store(tmp_path / "store")
     new = make_record(method="newer", unvalidated_classes=["soy"], leakage_val=0.25)
     store.write(new)
@@ -69,3 +76,16 @@ def test_what_validation_lacked_survives_its_file(
     (row,) = open_store(tmp_path).read().to_pylist()
     assert RunRecord.from_row(row) == record
     assert (row["unvalidated_classes"], row["leakage_val"]) == (classes, share)
+
+
+def test_every_kind_of_budget_survives_its_file(tmp_path: Path) -> None:
+    budgets = (
+        {"labels_per_class": 5, "dropped": {}},
+        {"labels_per_class": None, "labels_percent": 1.5, "dropped": {"within the guard": 7}},
+        {"labels_per_class": None, "masks": "contest@0123abcd", "dropped": None},
+    )
+    records = [make_record(method=f"m{i}", **budget) for i, budget in enumerate(budgets)]
+    for record in records:
+        open_store(tmp_path).write(record)
+    rows = {row["method"]: row for row in open_store(tmp_path).read().to_pylist()}
+    assert [RunRecord.from_row(rows[f"m{i}"]) for i in range(3)] == records

@@ -26,7 +26,7 @@ def noisy_sweep(**changes: Any) -> Sweep:
         "protocol": "knn",
         "controls": (Control(method="raw_spectra"),),
         "scenes": ("tiny",),
-        "split": SPLIT,
+        "split_specs": (SPLIT,),
         "n_seeds": 2,
         "n_splits": 2,
     }
@@ -43,7 +43,7 @@ def learning_sweep() -> Sweep:
         params={**BUDGET, "cluster_window": 5},
         controls=(Control(method="nt_xent", params=BUDGET),),
         scenes=("tiny",),
-        split=SPLIT,
+        split_specs=(SPLIT,),
         n_seeds=2,
         n_splits=2,
     )
@@ -57,6 +57,6 @@ SLEEPY = Sweep(
     axes={"level": (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)},
     params={"fault": "sleep"},
     protocol="knn",
-    split=SPLIT,
+    split_specs=(SPLIT,),
     n_splits=2,
 )
