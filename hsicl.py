@@ -101,8 +101,11 @@ def _add_running(command: argparse.ArgumentParser) -> None:
 
 def _add_trial(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="parameter of methods with it")
-    command.add_argument("--rule", default="block", metavar="block|random", help="split rule")
-    command.add_argument("--labels-per-class", type=int, default=10, metavar="N")
+    command.add_argument("--rule", metavar="block|buffered_random|random|given", help="split rule; default: block")
+    budget = command.add_mutually_exclusive_group()
+    budget.add_argument("--labels-per-class", type=int, default=10, metavar="N")
+    budget.add_argument("--labels-percent", type=float, metavar="P", help="of every class")
+    budget.add_argument("--masks", metavar="NAME", help="a fixed split of the scene, under the rule given")
     command.add_argument("--patch-size", type=int, default=9, metavar="N", help="side of the patches the split guards")
     command.set_defaults(split_index=0)
 
@@ -119,7 +122,7 @@ def _add_reading(commands: Any) -> None:
 
 
 def _add_map(commands: Any) -> None:
-    command = commands.add_parser("map", help="classification map beside the ground truth")
+    command = commands.add_parser("map", help="classification map, ground truth, errors and confidence")
     command.add_argument("scene")
     command.add_argument("--method", required=True, metavar="M")
     command.add_argument("--protocol", default="linear", metavar="P")
@@ -127,7 +130,11 @@ def _add_map(commands: Any) -> None:
     _add_trial(command)
     command.add_argument("--split-index", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
-    command.add_argument("--out", metavar="FILE.png", help="default: SCENE_METHOD.png")
+    command.add_argument("--out", metavar="FILE.png", help="picture, or .svg or .pdf; default: SCENE_METHOD.png")
+    command.add_argument(
+        "--data", metavar="FILE", help="class ids as .tif, ENVI .hdr or .npy, the confidence beside them; default: "
+        "beside the picture, as a georeferenced scene's own files are",
+    )  # fmt: skip
     command.set_defaults(run=_map)
 
 
@@ -182,8 +189,10 @@ def _report(arguments: argparse.Namespace) -> str:
 
 def _map(arguments: argparse.Namespace) -> str:
     from benchmark import load_scene, plan_trial
+    from benchmark.map_files import check_map_file, map_file_beside, write_map_files
     from benchmark.mapping import classification_map
-    from report.maps import draw_classification_map
+    from report.maps import check_picture, draw_classification_map
+    from report.palette import class_colours
     from sweeps import read_axis_options
     from sweeps.bench import read_settings
 
@@ -193,9 +202,25 @@ def _map(arguments: argparse.Namespace) -> str:
         params=read_settings(arguments.method, read_axis_options(arguments.set)),
     )  # fmt: skip
     out = Path(arguments.out or f"{scene.name}_{arguments.method}.png")
-    predicted = classification_map(trial, scene, device=arguments.device)
+    data = Path(arguments.data) if arguments.data else map_file_beside(out, scene.georeference)
+    check_picture(out)
+    if data is not None:
+        check_map_file(data, scene.georeference)
+    drawn = classification_map(trial, scene, device=arguments.device)
+    colours = scene.colours or class_colours(scene.n_classes)
     title = f"{scene.name}: {arguments.method}, {arguments.protocol}, split {arguments.rule} {arguments.split_index}"
-    return str(draw_classification_map(scene.labels, predicted, scene.class_names, out, title=title))
+    written = [
+        draw_classification_map(
+            scene.labels, drawn.classes, scene.class_names, out, title=title, confidence=drawn.confidence,
+            colours=colours,
+        )
+    ]  # fmt: skip
+    if data is not None:
+        written += write_map_files(
+            data, drawn.classes, drawn.confidence, class_names=scene.class_names, colours=colours,
+            georeference=scene.georeference,
+        )  # fmt: skip
+    return "\n".join(map(str, written))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -210,8 +235,9 @@ def _split(arguments: argparse.Namespace) -> Any:
     from benchmark import SplitSpec
 
     return SplitSpec(
-        rule=arguments.rule, labels_per_class=arguments.labels_per_class, patch_size=arguments.patch_size,
-        index=arguments.split_index,
+        rule=arguments.rule or ("block" if arguments.masks is None else "given"), masks=arguments.masks,
+        labels_per_class=arguments.labels_per_class, labels_percent=arguments.labels_percent,
+        patch_size=arguments.patch_size, index=arguments.split_index,
     )  # fmt: skip
 
 

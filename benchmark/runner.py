@@ -9,8 +9,7 @@ import logging
 import platform
 import time
 import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,40 +17,27 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark import provenance
+from benchmark.classifier import FittedScene, choose_classifier
 from benchmark.computing import peak_memory_mib, reproducibly, reset_peak_memory, resolve_device
 from benchmark.diagnostics import NegativeDiagnostics
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import FitData, Method
 from benchmark.planning import group_trials, split_of
-from benchmark.protocols.base import Chosen
+from benchmark.protocols.base import Floats, Labels, Network
 from benchmark.registries import METHODS, PROTOCOLS
 from benchmark.scene import Scene
-from benchmark.split import Split, leakage, within_reach
+from benchmark.split import leakage, within_reach
 from benchmark.trial import BENCHMARK_VERSION, Trial, canonical_json
 from hsicl_core.errors import InvalidValueError, SplitError
+from hsicl_core.rows import ArrayRows, in_memory
 from hsicl_core.training import NonFiniteLossError
 from results.metrics import confusion_matrix
 from results.record import RunRecord
 
 _log = logging.getLogger(__name__)
 _MEMO = Memo(size=16)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FittedScene:
-    """What the trials of a group share.
-
-    Attributes:
-        embedding: (height * width, dim) float32.
-        scores: (height * width, n_classes) float32, None where the method does not classify.
-        pixels: (n,) int64 flat indices of the pixels that the fit was given.
-        columns: the record's columns that the fit decides.
-    """
-
-    embedding: NDArray[np.float32]
-    scores: NDArray[np.float32] | None
-    pixels: NDArray[np.int64]
-    columns: dict[str, Any]
+# Rows of an embedding that are looked at at once.
+_CHUNK = 2**16
 
 
 def run_trial(trial: Trial, scene: Scene, *, device: str = "auto") -> RunRecord:
@@ -102,10 +88,7 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
     # What fits of the same pixels share; the cube is shared by all.
     memo = ScopedMemo(_MEMO, scene.hash, str(device), _digest(pixels))
     # A copy: the scene may be memory that other processes read, and torch would write through it.
-    cube = _MEMO.get(
-        (scene.hash, str(device), "cube"),
-        lambda: torch.from_numpy(np.array(scene.cube, dtype=np.float32)).to(device),
-    )
+    cube = _MEMO.get((scene.hash, str(device), "cube"), lambda: in_memory(ArrayRows(scene.cube, device)))
     all_labels = torch.from_numpy(np.array(scene.labels, dtype=np.int64).reshape(-1)).to(device)
     diagnostics = NegativeDiagnostics(all_labels)
     clock = time.perf_counter()
@@ -122,7 +105,7 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
     scores = None if fit.classify is None else fit.classify(embedded).float().cpu().numpy()
     embedding = embedded.float().cpu().numpy()
     embed_s = time.perf_counter() - clock - fit_s
-    if not all(np.isfinite(array).all() for array in (embedding, scores) if array is not None):
+    if not all(_is_finite(array) for array in (embedding, scores) if array is not None):
         raise NonFiniteLossError("the embedding holds NaN or infinity: training diverged; lower the learning rate")
     head, is_dirty = provenance.commit()
     points = [*fit.curves, *diagnostics.curves]
@@ -144,39 +127,8 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
         "dirty": is_dirty,
         "versions": provenance.versions(),
     }
-    return FittedScene(embedding=embedding, scores=scores, pixels=pixels, columns=columns)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Classifier:
-    """A trial's classifier, chosen on validation, and all that it needs.
-
-    Attributes:
-        split: the trial's split.
-        embedding: (height * width, dim) float32, as the protocol prepared it: or class scores, where it reads these.
-        chosen: predicts rows of the embedding.
-    """
-
-    split: Split
-    embedding: NDArray[np.float32]
-    chosen: Chosen
-
-    def predict(self, pixels: NDArray[np.int64] | slice) -> NDArray[np.int64]:
-        """Return (n,) class indices of the pixels, flat indices."""
-        return self.chosen.predict(self.embedding[pixels])
-
-
-def choose_classifier(trial: Trial, scene: Scene, fitted: FittedScene) -> Classifier:
-    """Return the classifier that the trial's protocol chooses on validation."""
-    split = split_of(scene, trial.split)
-    protocol = PROTOCOLS.get(trial.protocol)(**trial.protocol_parameters())
-    labels = scene.labels.reshape(-1)
-    read = {"embedding": fitted.embedding, "scores": fitted.scores}[protocol.reads]
-    if read is None:
-        raise InvalidValueError(f"method {trial.method!r} gave no {protocol.reads}: choose another protocol")
-    x = protocol.prepare(read, fitted.pixels)
-    chosen = protocol.choose(x[split.train], labels[split.train], x[split.val], labels[split.val])
-    return Classifier(split=split, embedding=x, chosen=chosen)
+    network = None if fit.fine_tune is None else Network(len(embedding), _on_arrays(fit.fine_tune, device))
+    return FittedScene(embedding=embedding, scores=scores, network=network, pixels=pixels, columns=columns)
 
 
 def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> RunRecord:
@@ -196,6 +148,7 @@ def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> Ru
         status="ok",
         class_names=list(scene.class_names),
         n_train=len(split.train), n_val=len(split.val), n_test=len(split.test),
+        dropped=split.dropped, noted=split.noted,
         unsupported_classes=[scene.class_names[index] for index in sorted(split.unsupported)],
         unvalidated_classes=[scene.class_names[index] for index in sorted(split.unvalidated)],
         leakage=leakage(split, scene.labels.shape), leakage_val=leakage(split, scene.labels.shape, part="val"),
@@ -216,6 +169,8 @@ def identity_columns(trial: Trial) -> dict[str, Any]:
         "scene_hash": trial.scene_hash,
         "split_rule": trial.split.rule,
         "labels_per_class": trial.split.labels_per_class,
+        "labels_percent": trial.split.labels_percent,
+        "masks": trial.split.masks,
         "val_per_class": trial.split.val_per_class,
         "patch_size": trial.split.patch_size,
         "split_index": trial.split.index,
@@ -266,7 +221,24 @@ def _visible_pixels(method: Method, trial: Trial, scene: Scene) -> NDArray[np.in
 
 
 def _digest(pixels: NDArray[np.int64]) -> str:
-    return hashlib.sha256(pixels.tobytes()).hexdigest()
+    return hashlib.sha256(pixels.data).hexdigest()
+
+
+def _is_finite(array: NDArray[np.float32]) -> bool:
+    return all(bool(np.isfinite(array[start : start + _CHUNK]).all()) for start in range(0, len(array), _CHUNK))
+
+
+def _on_arrays(
+    fine_tune: Callable[[torch.Tensor, torch.Tensor, int, float], torch.Tensor], device: torch.device
+) -> Callable[[Labels, Labels, int, float], Floats]:
+    """Return ``Fit.fine_tune`` for arrays."""
+
+    def of_arrays(pixels: Labels, labels: Labels, steps: int, learning_rate: float) -> Floats:
+        known, classes = (torch.from_numpy(array).to(device) for array in (pixels, labels))
+        scores: Floats = fine_tune(known, classes, steps, learning_rate).float().cpu().numpy()
+        return scores
+
+    return of_arrays
 
 
 def _visible_labels(method: Method, trial: Trial, scene: Scene, all_labels: torch.Tensor) -> torch.Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import functools
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +18,7 @@ from benchmark.methods.base import Fit, FitData, Method
 from hsicl_core.checks import check_integer
 from hsicl_core.encoder import Encoder, ProjectionHead, n_learnt
 from hsicl_core.errors import InvalidValueError, UnknownNameError
+from hsicl_core.fine_tuning import class_scores, fine_tune
 from hsicl_core.losses.base import ContrastiveLoss
 from hsicl_core.miners.base import NegativeMiner
 from hsicl_core.objective import Labelling, Objective, Supervision
@@ -22,10 +26,9 @@ from hsicl_core.patches import PatchSource
 from hsicl_core.preprocessing import principal_components, standardize
 from hsicl_core.pretraining import pretrain
 from hsicl_core.registries import VIEWS
+from hsicl_core.rows import Rows
 from hsicl_core.training import Training
 from hsicl_core.views.base import View
-
-Curve = list[tuple[str, int, float]]
 
 
 @dataclass(kw_only=True)
@@ -77,6 +80,8 @@ class ContrastiveMethod(Method):
     weight_decay: float = 1e-4
     precision: str = "float32"
 
+    fine_tunes: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         # JSON knows no tuples.
         object.__setattr__(self, "views", tuple(self.views))
@@ -105,7 +110,7 @@ class ContrastiveMethod(Method):
         """Return views, miner and loss; what compares vectors of the pixels is not given them yet."""
         return Objective(views=self.make_views(), miner=self.make_miner(), loss=self.make_loss())
 
-    def label(self, data: FitData, image: Tensor) -> Labelling:
+    def label(self, data: FitData, image: Rows) -> Labelling:
         """Return the pseudolabels of ``data.pixels``; here none is assigned.
 
         Args:
@@ -114,17 +119,13 @@ class ContrastiveMethod(Method):
         """
         return Labelling(labels=torch.full_like(data.pixels, -1))
 
-    def complete(self, objective: Objective, data: FitData, image: Tensor) -> Objective:
+    def complete(self, objective: Objective, data: FitData, image: Rows) -> Objective:
         """Return ``objective`` with the vectors that it compares, if it does. See ``label`` for the arguments."""
         return objective
 
     def supervise(self, data: FitData, networks: Networks) -> Supervision | None:
         """Return the labelled pixels to learn from during pretraining; here none."""
         return None
-
-    def finish(self, data: FitData, networks: Networks) -> Curve:
-        """Go on after pretraining, and return the curves of it; here there is nothing to do."""
-        return []
 
     def fit(self, data: FitData) -> Fit:
         """Pretrain and return the dense embedding."""
@@ -140,14 +141,29 @@ class ContrastiveMethod(Method):
             objective=self.complete(self.make_objective(), data, image), training=self.make_training(self.steps),
             generator=networks.generator, observer=data.observer, supervision=self.supervise(data, networks),
         )  # fmt: skip
-        curves += self.finish(data, networks)
 
         return Fit(
             embed=lambda: encoder.embed_scene(components).flatten(0, 1),
-            classify=None if classifier is None else torch.no_grad()(classifier),
+            classify=None if classifier is None else functools.partial(class_scores, classifier),
+            fine_tune=lambda *given: self._fine_tuned(networks, data.seed, *given),
             n_parameters=n_learnt(encoder) + (n_learnt(classifier) if classifier is not None else 0),
             curves=curves,
         )
+
+    def _fine_tuned(
+        self, networks: Networks, seed: int, pixels: Tensor, labels: Tensor, steps: int, learning_rate: float
+    ) -> Tensor:
+        """Return what ``Fit.fine_tune`` promises; the views are those of the pretraining."""
+        encoder, source = copy.deepcopy(networks.encoder), networks.source
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            classifier = nn.Linear(encoder.dim, int(labels.max()) + 1).to(pixels.device)
+        fine_tune(
+            encoder, classifier, source, pixels, labels, views=self.make_views(),
+            training=dataclasses.replace(self.make_training(steps), learning_rate=learning_rate),
+            generator=torch.Generator(pixels.device).manual_seed(seed),
+        )  # fmt: skip
+        return class_scores(classifier, encoder.embed_scene(source.image).flatten(0, 1))
 
     def make_views(self) -> list[View]:
         """Return the views, with their options.

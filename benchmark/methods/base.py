@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmark.memo import ScopedMemo
 from hsicl_core.observing import Observer
+from hsicl_core.rows import Rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class FitData:
     """All that a method's fit is given. Labels it may not see are not in it.
 
     Attributes:
-        cube: (height, width, bands) float32 on ``device``, shared with other fits: not to be changed.
+        cube: (height, width, bands) float32 on ``device``, shared with other fits: not to be changed. A tensor; of a
+            scene larger than memory (``hsicl_core.rows.resident_limit``) an image that gives tensors of ``cube[rows]``.
         pixels: (n,) int64 flat indices of the pixels whose patches may be drawn, and which statistics are taken over.
         labels: (height * width,) int64, -1 everywhere except where the method's ``sees_labels`` allows.
         seed: seed of every random draw of the fit.
@@ -28,7 +30,7 @@ class FitData:
         memo: keeps what other fits of the same pixels of the same scene can use too.
     """
 
-    cube: Tensor
+    cube: Rows
     pixels: Tensor
     labels: Tensor
     seed: int
@@ -42,14 +44,19 @@ class Fit:
     """What a fit gives back.
 
     Attributes:
-        embed: maps nothing to the embedding of all pixels, (height * width, dim) float32 on any device.
+        embed: maps nothing to the embedding of all pixels, (height * width, dim) float32 on any device; made in
+            ``hsicl_core.rows.empty``, it may be larger than memory.
         classify: maps that embedding to class scores, (height * width, n_classes); None if the method has none.
+        fine_tune: maps labelled pixels (m,) int64, their classes (m,) int64, a number of steps and a learning rate to
+            the class scores of all pixels, (height * width, n_classes) float32, of a copy of the network trained on
+            them; None if there is no network. The same arguments give the same scores.
         n_parameters: learnt parameters of the encoder, and of the classifier of methods that classify.
         curves: points (name, step, value) watched during training.
     """
 
     embed: Callable[[], Tensor]
     classify: Callable[[Tensor], Tensor] | None = None
+    fine_tune: Callable[[Tensor, Tensor, int, float], Tensor] | None = None
     n_parameters: int = 0
     curves: list[tuple[str, int, float]] = field(default_factory=list)
 
@@ -61,12 +68,14 @@ class Method(ABC):
     Attributes:
         sees_labels: the labels its fit may see: ``"none"``, ``"train"``, or ``"all"`` (a bound, set apart in tables).
         classifies: whether its fit gives class scores of its own beside the embedding.
+        fine_tunes: whether its fit gives a network that can be trained on with labels.
         transductive: whether its fit may see the spectra of test pixels. If not, it is given no pixel whose patch
             holds a test or validation pixel.
     """
 
     sees_labels: ClassVar[str] = "none"
     classifies: ClassVar[bool] = False
+    fine_tunes: ClassVar[bool] = False
 
     transductive: bool = True
 

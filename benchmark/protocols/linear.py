@@ -6,18 +6,17 @@ Differs: fitted to convergence by scikit-learn's L-BFGS, its L2 penalty chosen o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sklearn.linear_model import LogisticRegression
 
-from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, best_on_validation, standardized
+from benchmark.protocols.base import Chosen, Floats, Labels, Protocol, Standardized, best_on_validation, largest
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearProbe(Protocol):
-    """Logistic regression.
+    """Logistic regression; its confidence is the largest class probability.
 
     Attributes:
         inverse_penalties: values of scikit-learn's C to choose from, in order of preference on a tie.
@@ -25,16 +24,17 @@ class LinearProbe(Protocol):
 
     inverse_penalties: tuple[float, ...] = (0.001, 0.01, 0.1, 1.0, 10.0)
 
-    def prepare(self, embedding: Floats, pixels: Labels) -> Floats:
+    def prepare(self, read: Floats, pixels: Labels) -> Standardized:
         """Return the standardised embedding."""
-        return standardized(embedding, pixels)
+        return Standardized(read, pixels)
 
     def choose(self, train_x: Floats, train_y: Labels, val_x: Floats, val_y: Labels) -> Chosen:
         """Return the best of the fits. See the base class."""
 
-        def candidates() -> Iterator[tuple[dict[str, Any], Callable[[Floats], Labels]]]:
+        def candidates() -> Iterator[Chosen]:
             for value in self.inverse_penalties:
                 model = LogisticRegression(C=value, max_iter=2000)
-                yield {"C": value}, model.fit(train_x, train_y).predict
+                model.fit(train_x, train_y)
+                yield Chosen(model.predict, {"C": value}, largest(model.predict_proba))
 
         return best_on_validation(candidates(), val_x, val_y)

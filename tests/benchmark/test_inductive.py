@@ -95,7 +95,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("prototypical", {"refresh_epochs": 0.05, "hardness": "frozen"}),
     ("mined_few_label", {}),
     ("mined_joint", {}),
-    ("mined_fine_tuned", {"hardness": "ema"}),
+    ("mined_negatives", {"hardness": "ema"}),
 ]
 
 
@@ -146,7 +146,7 @@ def test_the_protocol_takes_its_statistics_from_the_same_pixels(method: str, pro
     for scene in (SCENE, changed("noise", val=False), changed("constant", val=False)):
         planned = trial(method, scene=scene, protocol=protocol)
         classifier = runner.choose_classifier(planned, scene, runner.fit_scene(planned, scene, CPU))
-        read = classifier.embedding[np.concatenate([split.train, split.val])]
+        read = classifier.rows[np.concatenate([split.train, split.val])]
         found.append((read, classifier.predict(split.val), classifier.chosen.parameters))
         record = run_trial(planned, scene)
         assert record.status == "ok"

@@ -96,8 +96,6 @@ CHANGES: list[Change] = [
     ("oracle_negatives", {}, {"bank_size": 8}),
     ("oracle_negatives", {}, {"hardness": "frozen"}),
     ("mined_few_label", {}, {"refresh_epochs": 0.1}),
-    ("mined_fine_tuned", {}, {"fine_tuning_steps": 3}),
-    ("mined_fine_tuned", {}, {"fine_tuning_rate": 0.01}),
     ("mined_joint", {}, {"contrastive_weight": 0.5}),
     ("mined_joint", {}, {"labelled_batch_size": 3}),
 ]  # fmt: skip
@@ -180,11 +178,8 @@ BAD: list[tuple[str, dict[str, Any], type[UserError], list[str]]] = [
     ("incremental_detection", {"elimination": "soft"}, InvalidValueError, ["elimination='soft'", "use 'hard'"]),
     ("incremental_detection", {"accepted_end": 1.5}, InvalidValueError, ["accepted_end=1.5", "<= 1"]),
     ("prototypical", {"prototype_weight": -1.0}, InvalidValueError, ["prototype_weight=-1.0", ">= 0"]),
-    ("mined_fine_tuned", {"fine_tuning_steps": 0}, InvalidValueError, ["fine_tuning_steps=0", ">= 1"]),
-    ("mined_fine_tuned", {"fine_tuning_rate": 0.0}, InvalidValueError, ["rate=0.0", "> 0"]),
     ("mined_joint", {"contrastive_weight": 1.5}, InvalidValueError, ["contrastive_weight=1.5", "<= 1"]),
     ("mined_joint", {"labelled_batch_size": 0}, InvalidValueError, ["labelled_batch_size=0", ">= 1"]),
-    ("mined_fine_tuned", {"pseudolabels": "oracle"}, InvalidValueError, ["'oracle'", "may see train"]),
     ("mined_joint", {"pseudolabels": "oracle"}, InvalidValueError, ["'oracle'", "may see train"]),
 ]  # fmt: skip
 
