@@ -16,7 +16,7 @@ from report.comparison import REFERENCE, reference_of
 from report.groups import Configuration, Group, value_key
 from report.settings import Usual, settings_text, usual_settings
 from report.statistics import Interval, crossed_mean_interval, paired_difference
-from report.text import markdown_cell, number, with_interval
+from report.text import markdown_cell, markdown_table, number, with_interval
 
 _COLUMNS = ("rank", "method", "settings", "protocol", "OA val", "OA test", "test OA minus NT-Xent")
 _NOTE = (
@@ -87,19 +87,18 @@ def choices_markdown(groups: Sequence[Group]) -> list[str]:
 
 
 def _table(groups: Sequence[Group], choices: Sequence[Choice], usual: Usual) -> list[str]:
-    scenes = ", ".join(str(group.key["scene"]) for group in groups)
-    lines = [f"### All of {markdown_cell(scenes)}: what validation supports", "", "| " + " | ".join(_COLUMNS) + " |"]
-    lines.append("|---:|" + "|".join(":---" if name in _COLUMNS[1:4] else "---:" for name in _COLUMNS[1:]) + "|")
+    scenes = markdown_cell(", ".join(str(group.key["scene"]) for group in groups))
+    rows = []
     for rank, choice in enumerate(choices, start=1):
         item = choice.item
         plain = _reference(choices, item)
-        cells = (
+        rows.append((
             str(rank), item.method, settings_text(item, usual), item.protocol, number(100 * choice.val_oa),
             with_interval(choice.test.in_points()),
             "-" if plain is None else with_interval(paired_difference(choice.oa, plain.oa).in_points()),
-        )  # fmt: skip
-        lines.append("| " + " | ".join(map(markdown_cell, cells)) + " |")
-    return [*lines, ""]
+        ))  # fmt: skip
+    heading = f"### All of {scenes}, {markdown_cell(groups[0].kind)}: what validation supports"
+    return [heading, "", *markdown_table(_COLUMNS, rows, _COLUMNS[1:4]), ""]
 
 
 def _reference(choices: Sequence[Choice], item: Configuration) -> Choice | None:

@@ -17,8 +17,9 @@ from report.errors import ReportError
 from report.groups import Configuration, Group, build_groups
 from report.rows import read_rows
 from report.settings import Usual, settings_text, usual_markdown, usual_settings
+from report.split_kinds import split_kinds_markdown
 from report.statistics import captured_gain, crossed_mean_interval, paired_difference
-from report.text import markdown_cell, number, params_text, with_interval
+from report.text import markdown_cell, markdown_table, number, params_text, with_interval
 from results.errors import ResultsError
 
 _COLUMNS = ("method", "settings", "protocol", "OA val", "OA test", "OA minus NT-Xent", "captured gain % (OA)",
@@ -41,12 +42,10 @@ def configurations_markdown(store_uri: str) -> str:
     groups = build_groups(read_rows(store_uri))
     usual = usual_settings(groups)
     for group in groups:
-        lines += [f"### {markdown_cell(group.title)}", "", "| " + " | ".join(_COLUMNS) + " |"]
-        lines.append("|" + "|".join(":---" if name in _COLUMNS[:3] else "---:" for name in _COLUMNS) + "|")
-        lines += ["| " + " | ".join(map(markdown_cell, cells)) + " |" for cells in _rows(group, usual)]
-        lines.append("")
+        lines += [f"### {markdown_cell(group.title)}", ""]
+        lines += [*markdown_table(_COLUMNS, _rows(group, usual), _COLUMNS[:3]), ""]
     notes = [line for note in (usual_markdown(usual), _NOTE) if note for line in (note, "")]
-    return "\n".join([*lines, *notes, *choices_markdown(groups)])
+    return "\n".join([*split_kinds_markdown(groups, usual), *lines, *notes, *choices_markdown(groups)])
 
 
 def _rows(group: Group, usual: Usual) -> list[tuple[str, ...]]:

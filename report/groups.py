@@ -78,11 +78,15 @@ class Group:
     @property
     def title(self) -> str:
         """The group in words."""
-        return f"{self.key['scene']}, {self.key['split_rule']} split, {self.budget}"
+        return f"{self.key['scene']}, {self.kind}"
 
     @property
-    def budget(self) -> str:
-        """The label budget in words."""
+    def kind(self) -> str:
+        """Split rule and label budget in words."""
+        return f"{self.key['split_rule']} split, {self._budget}"
+
+    @property
+    def _budget(self) -> str:
         if self.key["masks"] is not None:
             return f"masks {self.key['masks']}"
         if self.key["labels_percent"] is not None:
@@ -100,10 +104,16 @@ def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
     if trials.empty:
         return ()
     return tuple(
-        # Null in a column is NaN in a key, which equals nothing, not even itself.
-        _group({name: value if value == value else None for name, value in zip(GROUP_COLUMNS, key, strict=True)}, part)
+        _group({name: _plain(name, value) for name, value in zip(GROUP_COLUMNS, key, strict=True)}, part)
         for key, part in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
     )
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Return a key's value as it was before pandas met a null in its column: None for NaN, whole numbers whole."""
+    if value != value:
+        return None
+    return int(value) if name == "labels_per_class" and value is not None else value
 
 
 def choose_by_validation(configurations: list[Configuration]) -> Configuration:

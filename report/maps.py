@@ -2,71 +2,111 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from report.errors import ReportError
+from report.palette import UNLABELLED, class_colours
 from report.text import figure_text
 
-_UNLABELLED = (0.93, 0.93, 0.93, 1.0)
-_RIGHT, _WRONG = (0.78, 0.85, 0.92, 1.0), (0.80, 0.15, 0.10, 1.0)
+# Blue and red are apart for everybody.
+RIGHT, WRONG = "#6baed6", "#b2182b"
+# The longer side of a map, and of one more than twice as long as wide; the most dots on a side of the whole picture.
+_INCHES, _LONG_INCHES, _MOST_DOTS = 4.5, 9.0, 12_000
 
 
 def draw_classification_map(
-    truth: NDArray[np.int64], predicted: NDArray[np.int64], class_names: Sequence[str], path: Path, *, title: str = ""
-) -> Path:
-    """Draw ground truth, prediction and errors side by side and return ``path``.
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], class_names: Sequence[str], path: Path, *, title: str = "",
+    confidence: NDArray[np.float32] | None = None, colours: Sequence[str] | None = None,
+) -> Path:  # fmt: skip
+    """Draw prediction, ground truth, errors and confidence beside each other and return ``path``.
+
+    Wide scenes are stacked, tall ones stand in a row. One pixel of the scene is one dot of the picture or more, up to
+    scenes of about 2500 pixels a side.
 
     Args:
         truth: (height, width) class indices, -1 = unlabelled.
         predicted: (height, width) class indices.
-        class_names: names in index order.
-        path: picture to write; its ending names the format, e.g. ``.png`` or ``.svg``.
+        class_names: K names in index order; the legend numbers them from 1, as map files do.
+        path: picture to write; its ending names the format, e.g. ``.png``, ``.svg`` or ``.pdf``.
         title: line above the pictures.
+        confidence: (height, width) in 0..1; None leaves its picture out.
+        colours: K colours ``#rrggbb``; None takes ``report.palette.class_colours``.
 
     Raises:
         ReportError: the picture cannot be written there.
     """
-    colours = ListedColormap(np.vstack([_UNLABELLED, _palette(len(class_names))]))
+    check_picture(path)
+    colours = colours or class_colours(len(class_names))
+    shades = ListedColormap([UNLABELLED, *colours])
     errors = np.where(truth < 0, 0, np.where(truth == predicted, 1, 2))
+    panels = [
+        ("prediction", predicted + 1, shades),
+        ("ground truth", truth + 1, shades),
+        ("errors on labelled pixels", errors, ListedColormap([UNLABELLED, RIGHT, WRONG])),
+    ]
     height, width = truth.shape
-    # The long side of a map is four inches; the legend is as wide as a map, but not narrower than its text.
-    map_width = 4.0 * width / max(height, width)
-    map_height = 4.0 * height / max(height, width)
-    figure = Figure(figsize=(3 * map_width + 2.6, max(map_height + 0.8, 0.22 * len(class_names) + 1.4)))
+    n_panels = len(panels) + (confidence is not None)
+    n_columns = n_panels if width <= 1.3 * height else (2 if width <= 2.2 * height else 1)
+    n_rows = math.ceil(n_panels / n_columns)
+    scale = (_LONG_INCHES if max(height, width) > 2 * min(height, width) else _INCHES) / max(height, width)
+    # An inch and a half is what headings need however thin the map is.
+    size = np.array([n_columns * max(width * scale, 1.5), n_rows * (height * scale + 0.3) + 0.3])
+    figure = Figure(figsize=tuple(size), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(figure_text(title, 160), fontsize=9)
-    axes = figure.subplots(1, 4, width_ratios=[map_width, map_width, map_width, 2.4])
-    panels = (
-        ("ground truth", truth + 1, colours, len(class_names)),
-        ("prediction", predicted + 1, colours, len(class_names)),
-        ("errors on labelled pixels", errors, ListedColormap([_UNLABELLED, _RIGHT, _WRONG]), 2),
-    )
-    for axis, (heading, image, palette, top) in zip(axes, panels, strict=False):
-        axis.imshow(image, cmap=palette, vmin=0, vmax=top, interpolation="nearest")
+    axes: list[Axes] = list(figure.subplots(n_rows, n_columns, squeeze=False).flat)
+    for axis, (heading, image, palette) in zip(axes, panels, strict=False):
+        axis.imshow(image, cmap=palette, vmin=-0.5, vmax=palette.N - 0.5, interpolation="nearest")
         axis.set_title(heading, fontsize=9)
+    if confidence is not None:
+        shown = axes[len(panels)].imshow(confidence, cmap="cividis", norm=Normalize(0, 1), interpolation="nearest")
+        axes[len(panels)].set_title("confidence", fontsize=9)
+        bar = figure.colorbar(shown, ax=axes[len(panels)], fraction=0.06, pad=0.02)
+        bar.ax.tick_params(labelsize=7)
+    for axis in axes:
         axis.set_axis_off()
-    handles = [Patch(color=colours(index + 1), label=figure_text(name)) for index, name in enumerate(class_names)]
-    handles += [Patch(color=_UNLABELLED, label="unlabelled"), Patch(color=_WRONG, label="error")]
-    axes[3].set_axis_off()
-    axes[3].legend(handles=handles, loc="center left", fontsize=7, frameon=False)
+    figure.suptitle(figure_text(title, 160), fontsize=9)
+    _add_legend(figure, colours, class_names, float(size[1]))
+    # Enough dots for every pixel of the scene, as far as the picture stays of a size that can be opened.
+    dots = min(max(150, math.ceil(1 / scale)), int(_MOST_DOTS / size.max()))
+    draft = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        figure.savefig(path, dpi=150, bbox_inches="tight")
+        figure.savefig(draft, dpi=dots, bbox_inches="tight")
+        os.replace(draft, path)
     except (OSError, ValueError) as error:
         raise ReportError(f"map {str(path)!r} cannot be written ({error}): choose another --out") from error
+    finally:
+        draft.unlink(missing_ok=True)
     return path
 
 
-def _palette(n: int) -> NDArray[np.float64]:
-    """Return (n, 4) colours, as different as n colours can be."""
-    if n <= 20:
-        return np.asarray(colormaps["tab20"](np.arange(n)))
-    return np.asarray(colormaps["gist_ncar"](np.linspace(0.05, 0.95, n)))
+def check_picture(path: Path) -> None:
+    """Raise ReportError unless a picture can be written there; before anything is computed."""
+    known = FigureCanvasAgg.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise ReportError(f"map {str(path)!r}: unknown format {path.suffix!r}: end it in .png, .svg or .pdf")
+    if not path.parent.is_dir():
+        raise ReportError(f"map {str(path)!r}: there is no folder {str(path.parent)!r}: make it first")
+
+
+def _add_legend(figure: Figure, colours: Sequence[str], class_names: Sequence[str], height: float) -> None:
+    """Add the legend beside the pictures, in as many columns as their height in inches asks for."""
+    names = [f"{number}  {figure_text(name)}" for number, name in enumerate(class_names, start=1)]
+    entries = [*zip(colours, names, strict=True)]
+    entries += [(UNLABELLED, "unlabelled"), (RIGHT, "right"), (WRONG, "wrong")]
+    handles = [Patch(facecolor=colour, edgecolor="#999999", linewidth=0.4, label=label) for colour, label in entries]
+    per_column = max(12, int(height / 0.16))
+    figure.legend(
+        handles=handles, loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7, frameon=False,
+        ncols=math.ceil(len(handles) / per_column),
+    )  # fmt: skip

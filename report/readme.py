@@ -40,7 +40,7 @@ def pages() -> dict[Path, str]:
     groups = build_groups(read_rows(str(RELEASED / "controls")))
     summary = "\n".join([*choices_markdown(groups), usual_markdown(usual_settings(groups)), ""])
     found = {README: with_tables(README.read_text(encoding="utf-8"), summary)}
-    for folder in sorted(path for path in RELEASED.iterdir() if path.is_dir()):
+    for folder in sorted({path.parent for path in RELEASED.glob("*/*.parquet")}):
         tables = configurations_markdown(str(folder))
         found[folder / "README.md"] = f"{BEGIN}\n# Released rows: {folder.name}\n\n{tables}\n{END}"
     return found

@@ -1,4 +1,4 @@
-"""The settings of many configurations in few words: each method's usual values once, then what differs from them."""
+"""The settings of many configurations in few words: each entrant's usual values once, then what differs from them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from report.groups import Configuration, Group, swept_names, value_key
 from report.text import markdown_cell, params_text
 
-# method -> swept parameter -> its usual value
-Usual = Mapping[str, Mapping[str, Any]]
+# (method, protocol) -> swept parameter -> its usual value
+Usual = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def usual_settings(groups: Iterable[Group]) -> Usual:
-    """Return, for every method, the most frequent value of each parameter that takes several.
+    """Return, for every method under every protocol, the most frequent value of each parameter that takes several.
 
     Each configuration counts once, on however many scenes it ran; of equally frequent values the first as JSON is
     taken.
     """
-    members: dict[str, dict[str, Configuration]] = defaultdict(dict)
+    members: dict[tuple[str, str], dict[str, Configuration]] = defaultdict(dict)
     for group in groups:
         for item in group.configurations:
-            members[item.method].setdefault(value_key([item.protocol, item.params]), item)
-    return {method: _usual(list(items.values())) for method, items in members.items()}
+            members[item.method, item.protocol].setdefault(value_key(item.params), item)
+    return {entrant: _usual(list(items.values())) for entrant, items in members.items()}
 
 
 def _usual(configurations: Sequence[Configuration]) -> dict[str, Any]:
@@ -36,8 +36,8 @@ def _usual(configurations: Sequence[Configuration]) -> dict[str, Any]:
 
 
 def settings_text(item: Configuration, usual: Usual) -> str:
-    """Return what of the item's settings is not usual: "usual" for nothing, "-" where its method has one setting."""
-    own = usual[item.method]
+    """Return what of the item's settings is not usual: "usual" for nothing, "-" where there is one setting."""
+    own = usual[item.method, item.protocol]
     if not own:
         return "-"
     unusual = {name: item.params.get(name) for name in own if value_key(item.params.get(name)) != value_key(own[name])}
@@ -45,6 +45,11 @@ def settings_text(item: Configuration, usual: Usual) -> str:
 
 
 def usual_markdown(usual: Usual) -> str:
-    """Return a sentence that names the usual settings of every method with more than one; "" where none has."""
-    told = [f"{method}: {params_text(dict(own))}" for method, own in sorted(usual.items()) if own]
+    """Return a sentence that names the usual settings of every entrant with more than one; "" where none has."""
+    several = {method for method, count in Counter(method for method, _ in usual).items() if count > 1}
+    told = [
+        f"{method}{f' ({protocol})' if method in several else ''}: {params_text(dict(own))}"
+        for (method, protocol), own in sorted(usual.items())
+        if own
+    ]
     return f"Usual settings. {markdown_cell('; '.join(told))}." if told else ""

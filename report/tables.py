@@ -11,7 +11,16 @@ import pandas as pd
 from report.leaderboard import RULES, Entry, Leaderboard
 from report.rows import GROUP_COLUMNS, failed_rows
 from report.statistics import Interval, sample_sd
-from report.text import csv_safe, latex_cell, markdown_cell, number, one_line, params_text, with_interval
+from report.text import (
+    csv_safe,
+    latex_cell,
+    markdown_cell,
+    markdown_table,
+    number,
+    one_line,
+    params_text,
+    with_interval,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,9 +241,9 @@ def render_markdown(boards: Sequence[Leaderboard], rows: pd.DataFrame) -> str:
     lines = []
     for board in boards:
         frame = leaderboard_frame(board)
-        lines += [f"### {markdown_cell(board.group.title)}", "", "| " + " | ".join(frame.columns) + " |"]
-        lines.append("|" + "|".join("---:" if column.is_number else ":---" for column in COLUMNS) + "|")
-        lines += ["| " + " | ".join(map(markdown_cell, cells)) + " |" for cells in frame.itertuples(index=False)]
+        words = [column.heading for column in COLUMNS if not column.is_number]
+        lines += [f"### {markdown_cell(board.group.title)}", ""]
+        lines += markdown_table(list(frame.columns), frame.itertuples(index=False), words)
         lines += ["", *(f"- {markdown_cell(note)}" for note in notes(board)), ""]
     failed = failed_rows(rows)
     if len(failed):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -40,6 +41,19 @@ def markdown_cell(value: Any) -> str:
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
     # An underscore inside a word is no emphasis; escaping it would make every name unreadable in the source.
     return re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", r"\\_", text)
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Iterable[Any]], words: Container[str]) -> list[str]:
+    """Return the lines of a Markdown table, columns of words to the left, all others, numbers, to the right.
+
+    Args:
+        heads: of the columns.
+        rows: cells, of any text.
+        words: the heads of the columns that hold words.
+    """
+    lines = ["| " + " | ".join(map(markdown_cell, heads)) + " |"]
+    lines.append("|" + "|".join(":---" if head in words else "---:" for head in heads) + "|")
+    return [*lines, *("| " + " | ".join(map(markdown_cell, cells)) + " |" for cells in rows)]
 
 
 def latex_cell(value: Any) -> str:
