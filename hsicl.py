@@ -208,7 +208,8 @@ def _map(arguments: argparse.Namespace) -> str:
         check_map_file(data, scene.georeference)
     drawn = classification_map(trial, scene, device=arguments.device)
     colours = scene.colours or class_colours(scene.n_classes)
-    title = f"{scene.name}: {arguments.method}, {arguments.protocol}, split {arguments.rule} {arguments.split_index}"
+    split = trial.split
+    title = f"{scene.name}: {trial.method}, {trial.protocol}, split {split.rule} {split.index}, {split.budget}"
     written = [
         draw_classification_map(
             scene.labels, drawn.classes, scene.class_names, out, title=title, confidence=drawn.confidence,

@@ -17,8 +17,17 @@ def confusion_matrix(true: ArrayLike, predicted: ArrayLike, n_classes: int) -> N
         true: (n,) class indices in 0..n_classes-1.
         predicted: (n,) class indices in 0..n_classes-1.
         n_classes: number of classes.
+
+    Raises:
+        ValueError: a class index outside 0..n_classes-1, which would count as another pair of classes.
     """
-    flat = np.asarray(true, dtype=np.int64) * n_classes + np.asarray(predicted, dtype=np.int64)
+    rows, columns = np.asarray(true, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
+    for indices in (rows, columns):
+        if indices.size and not 0 <= indices.min() <= indices.max() < n_classes:
+            raise ValueError(
+                f"class indices run from {indices.min()} to {indices.max()}, they must lie in 0..{n_classes - 1}"
+            )
+    flat = rows * n_classes + columns
     return np.bincount(flat, minlength=n_classes * n_classes).reshape(n_classes, n_classes)
 
 

@@ -130,7 +130,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.protocols.base import Protocol, best_on_validation
+from benchmark.protocols.base import Chosen, Protocol, best_on_validation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class NearestMean(Protocol):
         def predict(x):
             return classes[((x[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)]
 
-        return best_on_validation([({}, predict)], val_x, val_y)
+        return best_on_validation([Chosen(predict, {})], val_x, val_y)
 '''
 
 FAMILIES: dict[str, tuple[Registry[Any], str, ModuleType]] = {

@@ -78,7 +78,9 @@ def test_own_scores_give_the_softmax_of_what_is_predicted() -> None:
     protocol = PROTOCOLS.get("own_classifier")()
     labels = np.zeros(20, dtype=np.int64)
     chosen = protocol.choose(scores, labels, scores, labels)
-    for row, predicted, confidence in zip(scores.tolist(), chosen.predict(scores), chosen.confidence(scores), strict=True):
+    for row, predicted, confidence in zip(
+        scores.tolist(), chosen.predict(scores), chosen.confidence(scores), strict=True
+    ):
         assert row[predicted] == max(row)
         assert confidence == pytest.approx(1 / sum(math.exp(value - max(row)) for value in row))
 

@@ -23,6 +23,7 @@ from tests.scene_writers import raw_labels, write_npy, write_tiff
 
 rasterio = pytest.importorskip("rasterio")
 envi = pytest.importorskip("spectral.io.envi")
+tifffile = pytest.importorskip("tifffile")
 
 COLOURS = ("#e69f00", "#0072b2", "#00ff01", "#7f0080")
 NAMES = ("Corn, no till", "Grass <wet> & {green}", "c", "d")
@@ -103,6 +104,9 @@ def test_a_geotiff_map_lies_where_its_cube_lies(case: str, scene: Scene, drawn: 
         assert file.dtypes == ("float32",)
         assert np.array_equal(file.read(1), drawn[1])
     assert categories(written[0]) == [NO_CLASS, *NAMES]
+    with tifffile.TiffFile(written[0]) as file:
+        # By the standard white is 65535, though GDAL forgives writers that leave 255.
+        assert file.pages[0].colormap[:, 3].tolist() == [0, 65535, 257]
 
 
 @pytest.mark.parametrize("case", ["UTM", "degrees", "rotated"])
@@ -136,7 +140,9 @@ def test_other_envi_fields_are_carried_as_they_stand(scene: Scene, drawn: Any, t
     source = Path(write_cube(scene, tmp_path, "ENVI", "UTM"))
     text = source.read_text()
     kept = "geo points = {\n 1.0, 1.0, 40.5, -86.1,\n 24.0, 1.0, 40.5, -86.0 }"
-    source.write_text(re.sub(r"map info = .*\n|coordinate system string = .*\n", "", text) + f"Map Info={{a, b}}\n{kept}\n")
+    source.write_text(
+        re.sub(r"map info = .*\n|coordinate system string = .*\n", "", text) + f"Map Info={{a, b}}\n{kept}\n"
+    )
     with warnings.catch_warnings():
         # The library's remark on the field's capital letters.
         warnings.simplefilter("ignore")
@@ -171,6 +177,8 @@ def test_the_label_file_gives_the_colours_and_the_place_if_the_cube_has_none(sce
     assert loaded.colours == COLOURS
     assert loaded.georeference is not None
     assert loaded.hash == dataclasses.replace(loaded, georeference=None, colours=None).hash
+    unplaced, _ = write_tiff(scene, tmp_path)
+    assert load_scene(unplaced, labels).georeference == loaded.georeference
     # The cube's comes first.
     placed = load_scene(write_cube(scene, tmp_path, "GTiff", "degrees"), labels)
     assert placed.georeference is not None

@@ -39,6 +39,13 @@ def test_rows_are_true_and_columns_predicted() -> None:
     assert confusion_matrix([], [], 2).tolist() == [[0, 0], [0, 0]]
 
 
+@pytest.mark.parametrize(("true", "predicted"), [([0, -1], [0, 0]), ([0, 1], [0, -1]), ([0, 2], [0, 0]), ([0], [2])])
+def test_a_class_that_does_not_exist_is_refused(true: list[int], predicted: list[int]) -> None:
+    # -1 beside 1 would count as a pixel of class 0 taken for 1.
+    with pytest.raises(ValueError, match=r"they must lie in 0\.\.1"):
+        confusion_matrix(true, predicted, 2)
+
+
 def test_a_class_without_pixels_is_left_out() -> None:
     confusion = [[6, 2, 0], [1, 1, 0], [0, 0, 0]]
     recall = recall_per_class(confusion)
