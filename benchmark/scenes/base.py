@@ -5,16 +5,21 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import list_arrays, reading
+from benchmark.file_search import FileSearch
+from benchmark.fixed_split import FixedSplit
+from benchmark.georeference import find_georeference
 from benchmark.scene import Scene
+from benchmark.scenes._files import FixedSplitFiles, FoundFile, SceneFile
 from hsicl_core.errors import MissingPackageError, SceneError, SceneNotFoundError
+
+__all__ = ["EHU_FILES", "EHU_PAGE", "NO_LICENCE", "FixedSplitFiles", "SceneCard", "SceneFile", "data_root"]
 
 EHU_PAGE = "http://www.ehu.eus/ccwintco/index.php/Hyperspectral_Remote_Sensing_Scenes"
 EHU_FILES = "http://www.ehu.eus/ccwintco/uploads/"
@@ -24,25 +29,6 @@ NO_LICENCE = "no explicit data licence; public benchmark data, to be credited to
 def data_root() -> Path:
     """Return the folder of scene files: ``$HSICL_DATA``, else ``~/.local/share/hsicl``."""
     return Path(os.environ.get("HSICL_DATA") or "~/.local/share/hsicl").expanduser()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneFile:
-    """One array of a scene.
-
-    Attributes:
-        path: where it lies below the data root; the bare file name is looked for there too.
-        key: name of the array in the file; None where the format has no names.
-        sha256: of the file; None where no known file was at hand.
-        is_verified: whether the project has seen a file with this sha256; if not, one public source claims it.
-        url: where ``fetch`` gets it; None where nobody serves the plain file.
-    """
-
-    path: str
-    key: str | None = None
-    sha256: str | None = None
-    is_verified: bool = True
-    url: str | None = None
 
 
 def cube_and_labels(arrays: Mapping[str, NDArray[np.generic]]) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
@@ -73,6 +59,7 @@ class SceneCard:
         derived_labels: whether the labels were computed from something else than field truth.
         note: one more sentence for its provenance.
         package: (Python package, folder in it) that ships the files, if one does.
+        fixed_splits: name -> files of a split that the scene was published or is widely used with.
         assemble: arrays by role -> cube (height, width, bands) and raw labels (height, width).
     """
 
@@ -94,6 +81,7 @@ class SceneCard:
     derived_labels: bool = False
     note: str = ""
     package: tuple[str, str] | None = None
+    fixed_splits: Mapping[str, FixedSplitFiles] = field(default_factory=dict)
     assemble: Callable[[Mapping[str, NDArray[np.generic]]], tuple[NDArray[np.generic], NDArray[np.generic]]] = (
         cube_and_labels
     )
@@ -106,20 +94,25 @@ class SceneCard:
             parts.append("LABELS ARE DERIVED, not field truth")
         return "; ".join([*parts, self.note] if self.note else parts)
 
-    def find_file(self, role: str, root: Path | None = None) -> Path | None:
-        """Return where the file of ``role`` lies, or None: the data root first, then the package that ships it."""
-        root = data_root() if root is None else root
-        path = Path(self.files[role].path)
-        places = [root / path, root / path.name]
+    def find(self, role: str, search: FileSearch) -> FoundFile | None:
+        """Return where the file of ``role`` lies, or None; see ``SceneFile.find``."""
+        shipped = None
         if self.package is not None:
             package, folder = self.package
             spec = importlib.util.find_spec(package)
             if spec is not None and spec.submodule_search_locations:
-                places.append(Path(spec.submodule_search_locations[0]) / folder / path.name)
-        return next((place for place in places if place.is_file()), None)
+                shipped = Path(spec.submodule_search_locations[0]) / folder
+        return self.files[role].find(search, shipped)
+
+    def find_file(self, role: str, root: Path | None = None) -> Path | None:
+        """Return the path of the file of ``role`` below ``root``, or None."""
+        found = self.find(role, FileSearch(data_root() if root is None else root))
+        return None if found is None else found.path
 
     def load(self, root: Path | None = None) -> Scene:
         """Read the scene's files and compare them with the card.
+
+        A file that is not the known one is taken where shape and class counts fit, and the scene's provenance says so.
 
         Args:
             root: data root; None takes ``data_root()``.
@@ -129,11 +122,16 @@ class SceneCard:
             MissingPackageError: the package that ships the files is missing.
             SceneError: a file is damaged or is another edition than the card describes.
         """
-        cube, raw = self.assemble({role: self._read(role, root) for role in self.files})
+        search = FileSearch(data_root() if root is None else root)
+        found = {role: self._present(role, search) for role in self.files}
+        cube, raw = self.assemble({role: file.read() for role, file in found.items()})
+        # Roles may share a file.
+        remarks = list(dict.fromkeys(file.remark for file in found.values() if file.remark))
+        known = f" ({'; '.join(remarks)})" if remarks else ""
         if cube.shape != self.shape or raw.shape != self.shape[:2]:
             raise SceneError(
                 f"scene {self.name!r}: the files hold a cube of {cube.shape} and labels of {raw.shape}, the scene is "
-                f"{self.shape}: get the files named by 'hsicl scenes show {self.name}'"
+                f"{self.shape}{known}: get the files named by 'hsicl scenes show {self.name}'"
             )
         labels = np.full(raw.shape, -1, dtype=np.int64)
         for label, label_id in enumerate(self.label_ids):
@@ -142,28 +140,50 @@ class SceneCard:
         if counts != self.class_counts:
             raise SceneError(
                 f"scene {self.name!r}: the label map has {counts} pixels per class, published are {self.class_counts}: "
-                f"it is another edition; get the one named by 'hsicl scenes show {self.name}'"
+                f"it is another edition{known}; get the one named by 'hsicl scenes show {self.name}'"
             )
-        wavelengths = None if self.wavelengths_nm is None else np.array(self.wavelengths_nm, dtype=np.float64)
-        return Scene(self.name, cube, labels, self.class_names, wavelengths, self.provenance)
+        return Scene(
+            name=self.name,
+            cube=cube,
+            labels=labels,
+            class_names=self.class_names,
+            wavelengths_nm=None if self.wavelengths_nm is None else np.array(self.wavelengths_nm, dtype=np.float64),
+            provenance="; ".join([self.provenance, *remarks]),
+            fixed_splits=self.load_fixed_splits(search),
+            georeference=find_georeference([file.path for file in found.values()], self.shape[:2]),
+        )
 
-    def _read(self, role: str, root: Path | None) -> NDArray[np.generic]:
+    def load_fixed_splits(self, search: FileSearch) -> dict[str, FixedSplit]:
+        """Return name -> published split, of those whose files are at hand.
+
+        Raises:
+            SceneError: a file is damaged or is no map of the scene's shape.
+        """
+        found = {name: files.find(search) for name, files in self.fixed_splits.items()}
+        return {
+            name: self.fixed_splits[name].read(files, self.shape[:2])
+            for name, files in found.items()
+            if files is not None
+        }
+
+    def remedy(self, role: str, root: Path) -> str:
+        """Return what a user must do to get the file of ``role``, as the end of a sentence."""
         file = self.files[role]
-        path = self.find_file(role, root)
-        if path is None:
+        if file.url is not None and file.has_identity:
+            return f"run 'hsicl scenes fetch {self.name}'"
+        what = file.name if file.member is None else f"{file.member} out of the archive"
+        return f"get {what} by hand from {file.url or self.source} and put it at {root / file.path}"
+
+    def _present(self, role: str, search: FileSearch) -> FoundFile:
+        found = self.find(role, search)
+        if found is None:
             if self.package is not None:
                 raise MissingPackageError(self.package[0], f"scene {self.name!r}, which it ships,")
-            target = (data_root() if root is None else root) / file.path
-            get = f"run 'hsicl scenes fetch {self.name}'" if file.url else f"get it from {self.source}"
             raise SceneNotFoundError(
-                f"scene {self.name!r} needs {target}, which is not there: {get}, or set HSICL_DATA to the folder that "
-                "holds it"
+                f"scene {self.name!r} needs {search.root / self.files[role].path}, which is not there: "
+                f"{self.remedy(role, search.root)}, or set HSICL_DATA to the folder that holds it"
             )
-        for stored in list_arrays(path):
-            if file.key is None or stored.key == file.key:
-                with reading(path):
-                    return stored.read()
-        raise SceneError(f"{path}: holds no array {file.key!r}: get the file from {self.source}")
+        return found
 
 
 MEMBER: Any = SceneCard

@@ -32,6 +32,7 @@ SCENE = SceneCard(
             key="salinas_corrected",
             sha256="5ec1c0d22f56d18ecd336f8e35735863c0f160682e04e0c18ef3f89a3334d87d",
             is_verified=False,
+            git_blob="2a745377a77369bd5a9d430c722f0bf5e0d0ffc1",
             url=f"{EHU_FILES}a/a3/Salinas_corrected.mat",
         ),
         "labels": SceneFile(

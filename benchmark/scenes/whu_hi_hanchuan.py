@@ -1,0 +1,53 @@
+"""WHU-Hi-HanChuan: crops between houses, with long shadows."""
+
+from benchmark.scenes import _whu_hi
+from benchmark.scenes.base import SceneCard
+
+SCENE = SceneCard(
+    name="whu_hi_hanchuan",
+    title="WHU-Hi-HanChuan",
+    shape=(1217, 303, 274),
+    class_names=(
+        "Strawberry",
+        "Cowpea",
+        "Soybean",
+        "Sorghum",
+        "Water spinach",
+        "Watermelon",
+        "Greens",
+        "Trees",
+        "Grass",
+        "Red roof",
+        "Gray roof",
+        "Plastic",
+        "Bare soil",
+        "Road",
+        "Bright object",
+        "Water",
+    ),
+    class_counts=(
+        44735,
+        22753,
+        10287,
+        5353,
+        1200,
+        4533,
+        5903,
+        17978,
+        9469,
+        10516,
+        16911,
+        3679,
+        9116,
+        18560,
+        1136,
+        75401,
+    ),
+    label_ids=tuple(range(1, 17)),
+    files=_whu_hi.files("HanChuan"),
+    source=_whu_hi.SOURCE,
+    credit=_whu_hi.credit("HanChuan", "17 June 2016"),
+    sensor=_whu_hi.SENSOR,
+    gsd_m=0.109,
+    range_nm=_whu_hi.RANGE_NM,
+)
