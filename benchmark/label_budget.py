@@ -19,10 +19,12 @@ class LabelBudget:
     Attributes:
         train: (n_classes,) training pixels by class index, 0 for an index without labelled pixels.
         words: the budget as the user gave it, for messages.
+        is_share: whether it grows with the class, so that a class may have a large one.
     """
 
     train: NDArray[np.int64]
     words: str
+    is_share: bool = False
 
     @classmethod
     def per_class(cls, counts: NDArray[np.int64], n_labels: int) -> LabelBudget:
@@ -40,8 +42,8 @@ class LabelBudget:
 
         Public codes differ: some round every class down and take three at least (DBDA), some round up (SSRN),
         scikit-learn's stratified sampling rounds most classes to the nearest and may leave a class without any. The
-        nearest stays within a pixel per class of all but the minima. It is counted in exact arithmetic: 7 % of 100
-        pixels are 7.
+        nearest stays within a pixel per class of all but the minima. It is counted in exact arithmetic: 29 % of 50
+        pixels are 14.5, hence 15.
 
         Args:
             counts: (n_classes,) labelled pixels.
@@ -58,4 +60,4 @@ class LabelBudget:
             )
         share = Fraction(repr(float(percent))) / 100
         train = [max(1, math.floor(share * n + Fraction(1, 2))) if n else 0 for n in counts.tolist()]
-        return cls(np.array(train, dtype=np.int64), f"labels_percent={float(percent):g}")
+        return cls(np.array(train, dtype=np.int64), f"labels_percent={float(percent):g}", is_share=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.memo import Memo
 from benchmark.methods.base import Method
-from benchmark.registries import METHODS, PROTOCOLS
+from benchmark.registries import METHODS, PROTOCOLS, SPLIT_RULES
 from benchmark.scene import Scene
 from benchmark.split import Split, make_split
 from benchmark.trial import SplitSpec, Trial, canonical_json
@@ -52,10 +52,10 @@ def resolved_split(scene: Scene, spec: SplitSpec) -> SplitSpec:
         InvalidValueError: masks without the rule ``"given"``, or the rule without masks.
     """
     known = ", ".join(sorted(scene.fixed_splits)) or "none at hand"
-    if (spec.rule == "given") != (spec.masks is not None):
+    if SPLIT_RULES.get(spec.rule).takes_masks != (spec.masks is not None):
         raise InvalidValueError(
-            f"rule={spec.rule!r} with masks={spec.masks!r}: the rule 'given' goes with the name of a fixed split of the "
-            f"scene, other rules with none; scene {scene.name!r} has: {known}"
+            f"rule={spec.rule!r} with masks={spec.masks!r}: rule 'given' goes with the name of a fixed split, others "
+            f"with none; scene {scene.name!r} has: {known}"
         )
     if spec.masks is None:
         return spec

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmark.label_budget import LabelBudget
 from benchmark.registries import SPLIT_RULES
 from benchmark.trial import derived_seed
 from hsicl_core.errors import InvalidValueError, SplitError
@@ -27,7 +29,8 @@ class Split:
         unsupported: class index -> reason, for classes that the rule could not serve; they are in no part.
         dropped: reason -> labelled or masked pixels that are in no part for this reason.
         unvalidated: class index -> reason, for classes that the rule could train and test, but not validate: they have
-            no pixel in ``val``. Named by ``"block"``.
+            no pixel in ``val``.
+        noted: remark -> pixels that it holds for, wherever they are: masks of ``"given"`` that name another class.
     """
 
     train: NDArray[np.int64]
@@ -38,6 +41,7 @@ class Split:
     unsupported: dict[int, str] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     unvalidated: dict[int, str] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)
 
 
 def make_split(
@@ -47,7 +51,8 @@ def make_split(
     patch_size: int = 13,
     index: int = 0,
     val_per_class: int = 10,
-    **masks: NDArray[np.generic],
+    labels_percent: float | None = None,
+    **masks: Any,
 ) -> Split:
     """Divide the labelled pixels of a scene into train, validation and test.
 
@@ -57,13 +62,16 @@ def make_split(
     Args:
         labels: (height, width) integers, -1 = unlabelled, else class indices >= 0.
         rule: registered name: ``"block"`` (no two patches of different parts share a pixel), ``"random"`` (the field's
-            habit, which leaks) or ``"given"`` (fixed masks).
+            habit, which leaks), ``"buffered_random"`` (the same training pixels, tested on only where nothing leaks) or
+            ``"given"`` (fixed masks).
         labels_per_class: training pixels per class, >= 1; ``"given"`` takes what its masks hold.
         patch_size: side in pixels of the patches that the classifier will see, odd, >= 1.
         index: which of the rule's splits, >= 0.
-        val_per_class: validation pixels per class, >= 1; fewer where a class is small, and none where ``"block"`` finds
-            no place for them (``Split.unvalidated``).
-        **masks: what the rule takes besides, e.g. ``train_mask`` and ``test_mask`` of ``"given"``.
+        val_per_class: validation pixels per class, >= 1; fewer where a class is small, and none where a guarding rule
+            finds no place for them (``Split.unvalidated``).
+        labels_percent: training pixels in per cent of each class, above 0 and below 100, instead of
+            ``labels_per_class``: to the nearest pixel, halves upwards, one at least.
+        **masks: what the rule takes besides: ``fixed``, or ``train_mask`` and ``test_mask``, of ``"given"``.
 
     Returns:
         The split. The same arguments give the same split on every platform.
@@ -88,13 +96,19 @@ def make_split(
         )
     chosen = SPLIT_RULES.get(rule)
     labels = _checked_labels(labels)
+    counts = np.bincount(labels[labels >= 0])
+    budget = (
+        LabelBudget.per_class(counts, int(labels_per_class))
+        if labels_percent is None
+        else LabelBudget.per_cent(counts, labels_percent)
+    )
     # Rules are registered as classes.
     return chosen().split(
         labels,
-        labels_per_class=int(labels_per_class),
+        budget=budget,
         val_per_class=int(val_per_class),
         patch_size=int(patch_size),
-        seed=derived_seed("split", _label_digest(labels), rule, int(index)),
+        seed=derived_seed("split", _label_digest(labels), chosen.draws_as or rule, int(index)),
         **masks,
     )
 
@@ -146,14 +160,14 @@ def within_reach(pixels: NDArray[np.int64], shape: tuple[int, int], reach: int) 
         reach: Chebyshev distance in pixels, >= 0.
     """
     mask = np.zeros(shape, dtype=np.uint8)
-    mask.flat[pixels] = 1
+    mask.ravel()[pixels] = 1
     return ndimage.maximum_filter(mask, size=2 * reach + 1, mode="constant", cval=0).astype(bool)
 
 
 def _share_near_train(split: Split, pixels: NDArray[np.int64], shape: tuple[int, int], reach: int) -> float:
     if pixels.size == 0:
         return 0.0
-    return float(within_reach(split.train, shape, reach).flat[pixels].mean())
+    return float(within_reach(split.train, shape, reach).ravel()[pixels].mean())
 
 
 def _checked_labels(labels: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -169,7 +183,8 @@ def _checked_labels(labels: NDArray[np.integer]) -> NDArray[np.int64]:
             f"labels run {extent}, they must be -1 (unlabelled) or class indices 0..32767, with at least one labelled "
             "pixel: use scene.labels"
         )
-    return labels.astype(np.int64)
+    # No rule writes to it.
+    return labels.astype(np.int64, copy=False)
 
 
 def _label_digest(labels: NDArray[np.int64]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -25,7 +27,7 @@ class StandardizedRows:
 
     def __getitem__(self, rows: slice) -> Tensor:
         """Return some rows (n, width, channels) float32."""
-        return ((self._image[rows].double() - self._mean) / self._scale).float()
+        return self._image[rows].double().sub_(self._mean).div_(self._scale).float()
 
 
 def standardize(cube: Rows, pixels: Tensor) -> Rows:
@@ -41,18 +43,7 @@ def standardize(cube: Rows, pixels: Tensor) -> Rows:
 
     Cost: one pass over the cube in float64 for the statistics, one block of rows at a time.
     """
-    n, mean, variance = 0, torch.zeros(1), torch.zeros(1)
-    for seen in seen_blocks(cube, pixels):
-        block = seen.double()
-        m, its_mean, its_variance = len(block), block.mean(dim=0), block.var(dim=0, unbiased=False)
-        if n == 0:
-            n, mean, variance = m, its_mean, its_variance
-            continue
-        # Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115: two sets' moments are those of their union.
-        step, both = its_mean - mean, n + m
-        mean = mean + step * (m / both)
-        variance = (n * variance + m * its_variance + step.square() * (n * m / both)) / both
-        n = both
+    mean, variance = _moments(cube, pixels, lambda block, mean: block.var(dim=0, unbiased=False), torch.square)
     scale = torch.where(variance > 0, variance.sqrt(), torch.inf)
     return in_memory(StandardizedRows(cube, mean, scale))
 
@@ -75,16 +66,14 @@ def principal_components(cube: Rows, pixels: Tensor, n_components: int, *, white
     Raises:
         InvalidValueError: more components than bands.
 
-    Cost: O(n * bands^2 + bands^3), in float64, in three passes over blocks of rows.
+    Cost: O(n * bands^2 + bands^3), in float64, in two passes over blocks of rows.
     """
     check_integer("n_components", n_components, minimum=1)
     height, width, bands = cube.shape
     if n_components > bands:
         raise InvalidValueError(f"n_components={n_components} exceeds the scene's {bands} bands: use at most {bands}")
-    n = len(pixels)
-    mean = sum(len(seen) * seen.double().mean(dim=0) for seen in seen_blocks(cube, pixels)) / n
-    products = (centred.T @ centred for centred in (seen.double() - mean for seen in seen_blocks(cube, pixels)))
-    variance, axes = torch.linalg.eigh(sum(products) / n)
+    mean, covariance = _moments(cube, pixels, _covariance, lambda step: torch.outer(step, step))
+    variance, axes = torch.linalg.eigh(covariance)
     variance, axes = variance.flip(0)[:n_components], axes.flip(1)[:, :n_components]
     largest = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
     axes = axes * torch.where(largest < 0, -1.0, 1.0)
@@ -94,8 +83,39 @@ def principal_components(cube: Rows, pixels: Tensor, n_components: int, *, white
     scale = deviation if whiten else deviation[0]
     out = empty(height, width, n_components, device=cube.device)
     for rows in row_blocks(cube):
-        out[rows] = (((cube[rows].double() - mean) @ axes) / scale).float()
+        out[rows] = ((cube[rows].double().sub_(mean) @ axes) / scale).float()
     return out
+
+
+def _moments(
+    image: Rows, pixels: Tensor, spread: Callable[[Tensor, Tensor], Tensor], product: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the mean (channels,) of some pixels and their variances or covariances, in one pass over the blocks.
+
+    Args:
+        image: (height, width, channels).
+        pixels: (n,) flat indices.
+        spread: maps a block of vectors and their mean to their variances, or covariances.
+        product: maps a difference of two means to its squares, or products.
+
+    Source: Chan, Golub and LeVeque 1983, doi 10.1080/00031305.1983.10483115: the moments of two sets give those of
+    their union.
+    """
+    blocks = (seen.double() for seen in seen_blocks(image, pixels))
+    first = next(blocks)
+    n, mean = len(first), first.mean(dim=0)
+    spreads = spread(first, mean)
+    for block in blocks:
+        m, its_mean = len(block), block.mean(dim=0)
+        both, step = n + m, its_mean - mean
+        spreads = (n * spreads + m * spread(block, its_mean) + product(step) * (n * m / both)) / both
+        n, mean = both, mean + step * (m / both)
+    return mean, spreads
+
+
+def _covariance(block: Tensor, mean: Tensor) -> Tensor:
+    centred = block - mean
+    return centred.T @ centred / len(block)
 
 
 def window_mean(image: Rows, size: int) -> Tensor:

@@ -79,9 +79,9 @@ def seen_blocks(image: Rows, pixels: Tensor) -> Iterator[Tensor]:
 
     Args:
         image: (height, width, channels).
-        pixels: (n,) int64 flat indices.
+        pixels: (n,) int64 flat indices, none twice.
     """
-    height, width, channels = image.shape
+    _, width, channels = image.shape
     blocks = list(row_blocks(image))
     if len(blocks) > 1:
         pixels = pixels.sort().values
@@ -92,7 +92,8 @@ def seen_blocks(image: Rows, pixels: Tensor) -> Iterator[Tensor]:
             start, stop = torch.searchsorted(pixels, torch.tensor([first, last], device=pixels.device)).tolist()
             seen = pixels[start:stop]
         if len(seen):
-            yield image[rows].reshape(-1, channels)[seen - first]
+            vectors = image[rows].reshape(-1, channels)
+            yield vectors if len(seen) == len(vectors) and len(blocks) > 1 else vectors[seen - first]
 
 
 def empty(*shape: int, device: torch.device) -> Tensor:

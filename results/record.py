@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from results.schema import SCHEMA, SCHEMA_VERSION
 
-
 _MAPS = ("diagnostics", "dropped", "noted", "versions")
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.pixel_order import hashed, hashed_order
-from benchmark.splits._windows import BoxSums, Window, window_sizes
+from benchmark.split import within_reach
+from benchmark.splits._windows import BoxSums, Window, largest_side, window_sizes
 
 
 class Draw(NamedTuple):
@@ -57,10 +58,11 @@ class Ground:
         labels: (height, width), -1 = unlabelled.
         patch_size: side in pixels of the patches that must not meet.
         seed: of all orders.
+        is_share: whether the blocks hold shares of the classes, which may be large.
     """
 
-    def __init__(self, labels: NDArray[np.int64], patch_size: int, seed: int) -> None:
-        self.labels, self.patch_size, self.seed = labels, patch_size, seed
+    def __init__(self, labels: NDArray[np.int64], patch_size: int, seed: int, is_share: bool) -> None:
+        self.labels, self.patch_size, self.seed, self.is_share = labels, patch_size, seed, is_share
         self.guard = patch_size - 1
         self.testable = labels >= 0
         self.counts = np.bincount(labels[self.testable])
@@ -100,7 +102,7 @@ class Ground:
         """
         if not mine.any():
             return []
-        part = self._part_around(mine)
+        part = self._part_around(mine, n_pixels)
         sums = BoxSums(mine[part.area])
         blocks: list[Block] = []
         for i in range(n_blocks):
@@ -123,32 +125,34 @@ class Ground:
         """
         if not mine.any():
             return None
-        part = self._part_around(mine).area
+        part = self._part_around(mine, quota).area
         own, sums = BoxSums(self.testable[part] & (self.labels[part] == label)), BoxSums(mine[part])
         most: int | None = None
         # Larger windows than a pixel cannot keep more where one pixel is enough.
-        for size in window_sizes(self.patch_size, own.shape, quota) if quota > 1 else [(1, 1)]:
-            tops, lefts = np.nonzero(sums.everywhere(*size) >= quota)
-            if tops.size:
-                kept = self.remaining[label] - own.around(tops, lefts, size, self.guard).min()
-                most = max(most or 0, int(kept))
+        for size in window_sizes(self.patch_size, own.shape, quota, self.is_share) if quota > 1 else [(1, 1)]:
+            for tops, lefts in sums.at_least(quota, size):
+                if tops.size:
+                    kept = self.remaining[label] - own.around(tops, lefts, size, self.guard).min()
+                    most = max(most or 0, int(kept))
         return most
 
-    def _part_around(self, mine: NDArray[np.bool_]) -> Window:
-        """Return the part of the image beyond which no window with a pixel of ``mine``, nor its guard, reaches."""
+    def _part_around(self, mine: NDArray[np.bool_], n_most: int) -> Window:
+        """Return the part of the image beyond which no window with pixels of ``mine``, nor its guard, reaches."""
         rows, columns = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
-        margin = 4 * self.patch_size + self.guard
+        margin = largest_side(self.patch_size, n_most, self.is_share) + self.guard
         return Window(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1).grown(margin)
 
     def _taken_from(self, window: Window, mine: NDArray[np.bool_], quota: int) -> Block:
         rows, columns = np.nonzero(mine[window.area])
         pixels = (rows + window.top) * self.labels.shape[1] + columns + window.left
         pixels = hashed_order(pixels, self.seed)[:quota]
-        for row, column in zip(*np.divmod(pixels, self.labels.shape[1]), strict=True):
-            area = Window(row, column, row + 1, column + 1).grown(self.guard).area
-            hit = self.testable[area]
-            self.remaining -= np.bincount(self.labels[area][hit], minlength=self.remaining.size)
-            hit[:] = False
+        around = window.grown(self.guard)
+        labels, testable = self.labels[around.area], self.testable[around.area]
+        rows, columns = np.divmod(pixels, self.labels.shape[1])
+        inside = (rows - around.top) * labels.shape[1] + columns - around.left
+        lost = within_reach(inside, labels.shape, self.guard) & testable
+        self.remaining -= np.bincount(labels[lost], minlength=self.remaining.size)
+        testable[lost] = False
         return Block(window, pixels)
 
     def _cheapest(
@@ -156,38 +160,53 @@ class Ground:
         order_seed: int, n_compared: int,
     ) -> Window | None:  # fmt: skip
         """Return the cheapest of some windows with ``quota`` pixels of the class."""
+        worth = 10**9 // np.maximum(self.remaining, 1)
+        limits = self._limits(label, part, quota, floor)
+        for size in window_sizes(self.patch_size, sums.shape, quota, self.is_share):
+            drawn = self._drawn(sums, part, quota, size, limits, order_seed, n_compared + N_TRIED)
+            for some in (drawn[:n_compared], drawn[n_compared:]):
+                some = [window for window in some if not any(window.meets(other) for other in taken)]
+                lost = np.array([self._lost(window) for window in some]).reshape(len(some), worth.size)
+                # A class that is below the floor already must lose nothing more.
+                spares = (self.remaining - lost >= np.minimum(floor, self.remaining)).all(axis=1)
+                if spares.any():
+                    return some[int(np.where(spares, lost @ worth, np.iinfo(np.int64).max).argmin())]
+        return None
+
+    def _limits(self, label: int, part: Window, quota: int, floor: NDArray[np.int64]) -> list[tuple[BoxSums, int]]:
+        """Return marked pixels and how many of them a guarded window may hold, where that excludes any window."""
         labels, testable = self.labels[part.area], self.testable[part.area]
-        own = BoxSums(testable & (labels == label))
-        # A class at or below its floor must lose nothing more. The last entry, here and below, serves label -1.
-        spent = BoxSums(testable & np.append(self.remaining <= floor, False)[labels])
-        limits = ((own, self.remaining[label] - floor[label]), (spent, 0))
-        worth = np.append(10**9 // np.maximum(self.remaining, 1), 0)
-        cost = BoxSums(np.where(testable, worth[labels], 0))
-        for size in window_sizes(self.patch_size, labels.shape, quota):
-            tops, lefts = np.nonzero(sums.everywhere(*size) >= quota)
+        limits = []
+        spare = int(self.remaining[label] - floor[label])
+        if spare < (largest_side(self.patch_size, quota, self.is_share) + 2 * self.guard) ** 2:
+            limits.append((BoxSums(testable & (labels == label)), spare))
+        # A class at or below its floor must lose nothing more. The last entry serves label -1.
+        is_spent = np.append(self.remaining <= floor, False)
+        if (is_spent[:-1] & (self.remaining > 0)).any():
+            limits.append((BoxSums(testable & is_spent[labels]), 0))
+        return limits
+
+    def _drawn(
+        self, sums: BoxSums, part: Window, quota: int, size: tuple[int, int], limits: list[tuple[BoxSums, int]],
+        order_seed: int, n_most: int,
+    ) -> list[Window]:  # fmt: skip
+        """Return the first windows in seeded order that hold ``quota`` pixels of the class and keep the limits."""
+        width = self.labels.shape[1]
+        places = np.empty(0, dtype=np.int64)
+        for tops, lefts in sums.at_least(quota, size):
             for lost, limit in limits:
                 fits = lost.around(tops, lefts, size, self.guard) <= limit
                 tops, lefts = tops[fits], lefts[fits]
-            if not tops.size:
-                continue
-            places = (tops + part.top) * self.labels.shape[1] + lefts + part.left
-            order = np.argsort(hashed(places, order_seed))[: n_compared + N_TRIED]
-            tops, lefts = tops[order], lefts[order]
-            price = cost.around(tops, lefts, size, self.guard)
-            compared, tried = (
-                np.argsort(price[:n_compared], kind="stable"),
-                np.argsort(price[n_compared:], kind="stable") + n_compared,
-            )
-            for i in [*compared, *tried]:
-                top, left_column = int(tops[i]) + part.top, int(lefts[i]) + part.left
-                window = Window(top, left_column, top + size[0], left_column + size[1])
-                if not any(window.meets(other) for other in taken) and self._spares_all(window, floor):
-                    return window
-        return None
+            places = np.concatenate([places, (tops + part.top) * width + lefts + part.left])
+            if places.size > n_most:
+                places = places[np.argpartition(hashed(places, order_seed), n_most)[:n_most]]
+        order = hashed_order(places, order_seed)
+        return [
+            Window(top, left, top + size[0], left + size[1])
+            for top, left in zip(*(at.tolist() for at in np.divmod(order, width)), strict=True)
+        ]
 
-    def _spares_all(self, window: Window, floor: NDArray[np.int64]) -> bool:
-        """Whether the window's guard brings no class that is not given up below its floor."""
+    def _lost(self, window: Window) -> NDArray[np.int64]:
+        """Return (n_classes,) the testable pixels in the window and its guard."""
         area = window.grown(self.guard).area
-        lost = np.bincount(self.labels[area][self.testable[area]], minlength=self.remaining.size)
-        # A class that is below the floor already must lose nothing more.
-        return bool((self.remaining - lost >= np.minimum(floor, self.remaining)).all())
+        return np.bincount(self.labels[area][self.testable[area]], minlength=self.remaining.size)

@@ -7,11 +7,12 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.label_budget import LabelBudget
 from benchmark.split import Split
 from benchmark.splits._ground import TRAIN, VAL, Block, Ground
+from benchmark.splits._windows import largest_side
+from benchmark.splits.base import MIN_TEST
 
-# A recall over fewer test pixels than this says nothing.
-MIN_TEST = 5
 # What every class keeps for testing, as shares of its pixels: the first wherever a cheaper choice of blocks allows it,
 # the next before the bare minimum.
 USUAL_TEST_SHARES = (0.25, 0.125)
@@ -30,17 +31,18 @@ class Plan:
 
     Args:
         labels: (height, width), -1 = unlabelled.
-        labels_per_class: training pixels per class.
+        budget: training pixels of every class.
         val_per_class: validation pixels per class, wherever possible.
         patch_size: side in pixels of the patches that must not meet.
         seed: of all orders.
     """
 
     def __init__(
-        self, labels: NDArray[np.int64], labels_per_class: int, val_per_class: int, patch_size: int, seed: int
+        self, labels: NDArray[np.int64], budget: LabelBudget, val_per_class: int, patch_size: int, seed: int
     ) -> None:
-        self.ground = Ground(labels, patch_size, seed)
-        self.labels_per_class, self.val_per_class = labels_per_class, val_per_class
+        self.ground = Ground(labels, patch_size, seed, budget.is_share)
+        self.n_train: list[int] = budget.train.tolist()
+        self.val_per_class = val_per_class
         self.train: dict[int, list[Block]] = {}
         self.val: dict[int, list[Block]] = {}
         self.unsupported: dict[int, str] = {}
@@ -56,7 +58,7 @@ class Plan:
         present = np.flatnonzero(counts)
         for label in present[np.argsort(counts[present], kind="stable")].tolist():
             mine = self.ground.labels == label
-            found = self._training(label, mine, min(n_blocks, self.labels_per_class))
+            found = self._training(label, mine, min(n_blocks, self.n_train[label]))
             if found is None:
                 self.unsupported[label] = self._why_unsupported(label, mine)
                 self.is_contested |= bool(self.train)
@@ -106,7 +108,7 @@ class Plan:
             best, most = None, 0
             for n in range(n_most, 0, -1):
                 ground = self.ground.copy()
-                blocks = ground.take(label, mine, self.labels_per_class, n, floor, TRAIN)
+                blocks = ground.take(label, mine, self.n_train[label], n, floor, TRAIN)
                 if not blocks:
                     continue
                 first = first or (blocks, ground)
@@ -132,7 +134,7 @@ class Plan:
 
     def _val_amounts(self, label: int) -> list[int]:
         """Return the numbers of validation pixels to try."""
-        free = int(self.ground.counts[label]) - self.labels_per_class
+        free = int(self.ground.counts[label]) - self.n_train[label]
         full = min(self.val_per_class, max(1, free // 4))
         return sorted({full, (full + 1) // 2, 1}, reverse=True)
 
@@ -142,13 +144,13 @@ class Plan:
         return [floor for floor in self.floors if most is not None and floor[label] <= most]
 
     def _why_unsupported(self, label: int, mine: NDArray[np.bool_]) -> str:
-        ground, needed = self.ground, self.labels_per_class
+        ground, needed = self.ground, self.n_train[label]
         count = int(ground.counts[label])
         if count < needed + MIN_TEST:
             return f"only {count} pixels, but {needed} train and {MIN_TEST} test pixels are needed"
         kept = ground.most_kept(label, mine, needed)
         if kept is None:
-            side = 4 * ground.patch_size
+            side = largest_side(ground.patch_size, needed, ground.is_share)
             return f"its {count} pixels are scattered: no window of {side} x {side} holds {needed} to train"
         if kept < MIN_TEST:
             return (

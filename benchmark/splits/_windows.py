@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,23 +36,39 @@ class Window:
         )
 
 
+# Windows looked at at a time: what is held besides the sums stays small on maps of any size.
+BAND = 2**18
+
+
 class BoxSums:
-    """Sums of a map over any windows, each in constant time.
+    """Numbers of marked pixels in any windows, each in constant time.
 
     Args:
-        values: (height, width) integers or booleans.
+        marked: (height, width) booleans, fewer than 2**31.
     """
 
-    def __init__(self, values: NDArray[np.generic]) -> None:
-        self.shape: tuple[int, int] = (values.shape[0], values.shape[1])
-        self._sums = np.zeros((values.shape[0] + 1, values.shape[1] + 1), dtype=np.int64)
-        np.cumsum(values, axis=0, dtype=np.int64, out=self._sums[1:, 1:])
-        np.cumsum(self._sums[1:, 1:], axis=1, out=self._sums[1:, 1:])
+    def __init__(self, marked: NDArray[np.bool_]) -> None:
+        self.shape: tuple[int, int] = (marked.shape[0], marked.shape[1])
+        self._sums = np.zeros((marked.shape[0] + 1, marked.shape[1] + 1), dtype=np.int32)
+        np.cumsum(marked, axis=0, dtype=np.int32, out=self._sums[1:, 1:])
+        np.cumsum(self._sums[1:, 1:], axis=1, dtype=np.int32, out=self._sums[1:, 1:])
 
-    def everywhere(self, height: int, width: int) -> NDArray[np.int64]:
-        """Return the sums over all windows of one size by top left corner, (rows - height + 1, columns - width + 1)."""
-        s = self._sums
-        return s[height:, width:] - s[:-height, width:] - s[height:, :-width] + s[:-height, :-width]
+    def at_least(self, least: int, size: tuple[int, int]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Give the windows of one size that hold enough, as first rows and first columns, one band after the other.
+
+        Args:
+            least: marked pixels that a window must hold.
+            size: (height, width) of the windows.
+        """
+        s, (height, width) = self._sums, size
+        n_rows = s.shape[0] - height
+        step = max(1, BAND // s.shape[1])
+        for first in range(0, n_rows, step):
+            upper = s[first : min(first + step, n_rows)]
+            lower = s[first + height : min(first + step, n_rows) + height]
+            held = lower[:, width:] - upper[:, width:] - lower[:, :-width] + upper[:, :-width]
+            tops, lefts = np.nonzero(held >= least)
+            yield tops + first, lefts
 
     def around(
         self, tops: NDArray[np.int64], lefts: NDArray[np.int64], size: tuple[int, int], reach: int
@@ -71,16 +88,33 @@ class BoxSums:
         return s[bottom, right] - s[top, right] - s[bottom, left] + s[top, left]
 
 
-def window_sizes(patch_size: int, shape: tuple[int, int], quota: int) -> list[tuple[int, int]]:
+def largest_side(patch_size: int, quota: int, is_share: bool) -> int:
+    """Return the longest side of a window: four patches; for a share of a class, as long as its pixels may need.
+
+    Budgets in labels per class never need more: what they cannot hold they do not serve.
+    """
+    side = 4 * patch_size
+    while is_share and side * side < 4 * quota:
+        side *= 2
+    return side
+
+
+def window_sizes(patch_size: int, shape: tuple[int, int], quota: int, is_share: bool) -> list[tuple[int, int]]:
     """Return the sizes to try for a block: a square of half a patch, then all others, smallest guarded area first.
 
     Args:
         patch_size: side in pixels of the patches.
         shape: (height, width) of the image, which no window exceeds.
         quota: pixels that the block must hold; for one, a window of one pixel comes last.
+        is_share: whether the quota comes of a share of the class.
     """
     usual = patch_size // 2 + 1
-    sides = sorted({max(2, (patch_size + 3) // 4), usual, patch_size + 1, 2 * patch_size, 4 * patch_size})
+    sides = sorted(
+        {
+            max(2, (patch_size + 3) // 4), usual, patch_size + 1, 2 * patch_size, 4 * patch_size,
+            largest_side(patch_size, quota, is_share),
+        }
+    )  # fmt: skip
     sizes = {(min(height, shape[0]), min(width, shape[1])) for height in sides for width in sides}
     square = (min(usual, shape[0]), min(usual, shape[1]))
     grown = 2 * (patch_size - 1)

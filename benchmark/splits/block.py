@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.label_budget import LabelBudget
 from benchmark.split import Split
-from benchmark.splits._plan import MIN_TEST, Plan
-from benchmark.splits.base import SplitRule
+from benchmark.splits._plan import Plan
+from benchmark.splits.base import MIN_TEST, SplitRule
 from hsicl_core.errors import SplitError
 
 # Most training and validation blocks per class, in order of preference. Three: enough that a class's training pixels
@@ -32,7 +34,8 @@ class BlockSplitRule(SplitRule):
     counts one over its class's remaining test pixels). A class gets up to three training blocks whose windows are a
     patch apart; two or one where more would leave less than half of the labelled pixels for testing, or less than a
     quarter of the class's own, or less room for the class's validation. Training pixels are spread over all blocks of
-    their class. Other label budgets need other blocks: the training sets of two budgets are not nested.
+    their class. Other label budgets need other blocks: the training sets of two budgets are not nested. Where a share
+    of a large class is asked for, windows grow with it beyond their usual four patches.
 
     Validation blocks are blocks of their own, so that validation tells what carries over to other places. They take
     what training leaves, never the reverse. A class gets two, a patch apart, and otherwise, in this order: one block;
@@ -47,8 +50,8 @@ class BlockSplitRule(SplitRule):
     """
 
     def split(
-        self, labels: NDArray[np.int64], *, labels_per_class: int, val_per_class: int, patch_size: int, seed: int,
-        **masks: NDArray[np.generic],
+        self, labels: NDArray[np.int64], *, budget: LabelBudget, val_per_class: int, patch_size: int, seed: int,
+        **masks: Any,
     ) -> Split:  # fmt: skip
         """Return the guarded split; see the class.
 
@@ -58,11 +61,12 @@ class BlockSplitRule(SplitRule):
         """
         if masks:
             raise SplitError(f"rule 'block' takes no masks, got {', '.join(masks)}: use rule='given'")
-        classes, counts = np.unique(labels[labels >= 0], return_counts=True)
-        _check_counts(classes, counts, labels_per_class)
+        counts = np.bincount(labels[labels >= 0])
+        _check_counts(counts, budget)
+        n_classes = int((counts > 0).sum())
         best: Plan | None = None
         for n_train_blocks, several in groupby(N_BLOCKS, key=lambda pair: pair[0]):
-            trained = Plan(labels, labels_per_class, val_per_class, patch_size, seed)
+            trained = Plan(labels, budget, val_per_class, patch_size, seed)
             trained.train_all(n_train_blocks)
             for _, n_val_blocks in several:
                 # Another plan that is good enough would not be better, unless it serves more classes.
@@ -73,9 +77,9 @@ class BlockSplitRule(SplitRule):
             if best is not None and _is_enough(best) and not best.is_contested:
                 break
         assert best is not None
-        served = f"{len(best.train)} of {len(classes)} classes with {labels_per_class=} and {patch_size=}"
+        served = f"{len(best.train)} of {n_classes} classes with {budget.words} and patch_size={patch_size}"
         remedy = "use fewer labels, smaller patches or rule='random'"
-        if len(best.train) < min(2, len(classes)):
+        if len(best.train) < min(2, n_classes):
             first = min(best.unsupported)
             raise SplitError(f"rule 'block' can serve {served} (class {first}: {best.unsupported[first]}): {remedy}")
         if not best.val:
@@ -98,14 +102,15 @@ def _merit(plan: Plan) -> tuple[int, bool, bool, float]:
     return len(plan.train), bool(plan.val), share >= TEST_SHARE, min(share, TEST_SHARE)
 
 
-def _check_counts(classes: NDArray[np.int64], counts: NDArray[np.int64], labels_per_class: int) -> None:
+def _check_counts(counts: NDArray[np.int64], budget: LabelBudget) -> None:
     """Refuse a label budget that most classes cannot pay, instead of giving a split of the few that can."""
-    needed = labels_per_class + MIN_TEST
-    if 2 * int((counts < needed).sum()) > len(counts):
-        rarest = int(counts.argmin())
-        feasible = int(np.sort(counts)[len(counts) // 2]) - MIN_TEST
-        remedy = f"use at most {feasible}" if feasible >= 1 else "use a scene with more labelled pixels"
+    present = counts[counts > 0]
+    lacking = budget.train[counts > 0] + MIN_TEST > present
+    if 2 * int(lacking.sum()) > len(present):
+        rarest = int(np.where(counts > 0, counts, counts.max()).argmin())
+        feasible = int(np.sort(present)[len(present) // 2]) - MIN_TEST
+        remedy = f"use at most {feasible} per class" if feasible >= 1 else "use a scene with more labelled pixels"
         raise SplitError(
-            f"labels_per_class={labels_per_class} is more than most classes have beside {MIN_TEST} pixels to test "
-            f"(class {classes[rarest]} has {counts[rarest]} labelled pixels): {remedy}"
+            f"{budget.words} is more than most classes have beside {MIN_TEST} pixels to test "
+            f"(class {rarest} has {counts[rarest]} labelled pixels): {remedy}"
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.label_budget import LabelBudget
 from benchmark.pixel_order import hashed_order
 from benchmark.split import Split
 from benchmark.splits.base import SplitRule
@@ -19,10 +22,10 @@ class RandomSplitRule(SplitRule):
     """
 
     def split(
-        self, labels: NDArray[np.int64], *, labels_per_class: int, val_per_class: int, patch_size: int, seed: int,
-        **masks: NDArray[np.generic],
+        self, labels: NDArray[np.int64], *, budget: LabelBudget, val_per_class: int, patch_size: int, seed: int,
+        **masks: Any,
     ) -> Split:  # fmt: skip
-        """Return ``labels_per_class`` train pixels per class, then val, and the rest as test.
+        """Return the budget's train pixels of every class, then val, and the rest as test.
 
         A class gives ``min(val_per_class, half of what training leaves)`` validation pixels.
 
@@ -32,21 +35,22 @@ class RandomSplitRule(SplitRule):
         if masks:
             raise SplitError(f"rule 'random' takes no masks, got {', '.join(masks)}: use rule='given'")
         flat = labels.ravel()
-        classes, counts = np.unique(flat[flat >= 0], return_counts=True)
-        smallest = int(counts.argmin())
-        feasible = int(counts[smallest]) - 2
-        if labels_per_class > feasible:
-            remedy = f"use at most {feasible}" if feasible >= 1 else "leave this class unlabelled (-1)"
+        counts = np.bincount(flat[flat >= 0])
+        lacking = np.where(counts > 0, budget.train + 2 - counts, 0)
+        if lacking.max() > 0:
+            worst = int(lacking.argmax())
+            feasible = int(counts[worst]) - 2
+            remedy = f"use at most {feasible} of them" if feasible >= 1 else "leave this class unlabelled (-1)"
             raise SplitError(
-                f"labels_per_class={labels_per_class}, but class {classes[smallest]} has {counts[smallest]} labelled "
-                f"pixels, of which one must be left for validation and one for test: {remedy}"
+                f"{budget.words}, but class {worst} has {counts[worst]} labelled pixels, of which one must be left for "
+                f"validation and one for test beside {budget.train[worst]} to train: {remedy}"
             )
         parts: tuple[list[NDArray[np.int64]], ...] = ([], [], [])
-        for label in classes:
+        for label in np.flatnonzero(counts):
             order = hashed_order(np.flatnonzero(flat == label), seed)
-            n_val = min(val_per_class, (len(order) - labels_per_class) // 2)
-            cuts = [labels_per_class, len(order) - n_val]
-            for part, pixels in zip(parts, np.split(order, cuts), strict=True):
+            n_train = int(budget.train[label])
+            n_val = min(val_per_class, (len(order) - n_train) // 2)
+            for part, pixels in zip(parts, np.split(order, [n_train, len(order) - n_val]), strict=True):
                 part.append(pixels)
         train, test, val = (np.sort(np.concatenate(part)) for part in parts)
         return Split(train=train, val=val, test=test, rule="random", patch_size=patch_size)

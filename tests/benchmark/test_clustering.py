@@ -89,6 +89,19 @@ def test_confidence_is_the_share_of_the_training_pixels_that_named_the_cluster()
     assert chosen.confidence(rows).tolist() == [0.75] * 30 + [1.0] * 30
 
 
+def test_as_many_clusters_as_classes_are_matched_one_to_one_and_more_by_majority() -> None:
+    x = clouds(30, 0, [(0.0, 0.0), (10.0, 0.0)])
+    # Class 3 has the majority in both clouds.
+    train, train_y = [0, 1, 2, 30, 31, 32], np.array([3, 3, 3, 3, 3, 8])
+    found = []
+    for multiple in (1, 2):
+        protocol = Clustering(multiples=(multiple,))
+        rows = protocol.prepare(x, np.arange(60))[np.arange(60)]
+        found.append(protocol.choose(rows[train], train_y, rows[train], train_y).predict(rows[[0, 1, 2, 30, 31]]))
+    assert found[0].tolist() == [3, 3, 3, 8, 8]
+    assert found[1].tolist() == [3, 3, 3, 3, 3]
+
+
 def test_matching_on_the_scored_pixels_is_an_upper_bound() -> None:
     generator = np.random.default_rng(3)
     labels = np.repeat(np.arange(4), 50)

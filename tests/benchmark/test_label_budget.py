@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from benchmark.label_budget import LabelBudget
-from benchmark.split import make_split
+from benchmark.split import leakage, make_split
 from hsicl_core.errors import InvalidValueError, SplitError
 from tests.scene_factory import tiny_labels
 
@@ -31,9 +31,10 @@ def test_every_class_keeps_one_and_an_absent_one_none() -> None:
     assert LabelBudget.per_class(np.array([3, 0, 9]), 4).train.tolist() == [4, 0, 4]
 
 
+@example(2900, 50)
 @given(st.integers(1, 9999), st.integers(1, 10**6))
 def test_a_share_is_rounded_as_a_decimal_number(basis_points: int, count: int) -> None:
-    # In binary arithmetic, 7 % of 100 pixels are 7.000000000000001.
+    # In binary arithmetic, 29 % of 50 pixels are 14.499999999999998.
     found = int(LabelBudget.per_cent(np.array([count]), basis_points / 100).train[0])
     exact = Fraction(basis_points * count, 10**4)
     assert found == 1 if exact < Fraction(1, 2) else abs(exact - found) <= Fraction(1, 2)
@@ -72,3 +73,15 @@ def test_random_says_which_share_is_too_much() -> None:
         make_split(tiny_labels(), "random", labels_percent=99.9)
     with pytest.raises(SplitError, match=r"labels_percent=99 is more than most classes have .* use at most 355 per"):
         make_split(tiny_labels(), "block", labels_percent=99)
+
+
+def test_block_holds_the_share_of_a_large_class_in_larger_windows() -> None:
+    labels = np.full((120, 250), -1)
+    labels[10:110, 10:110], labels[10:110, 140:240] = 0, 1
+    # Four patches square hold 144 pixels, three of them 432.
+    split = make_split(labels, "block", labels_percent=10, patch_size=3)
+    assert np.bincount(labels.flat[split.train]).tolist() == [1000, 1000]
+    assert leakage(split, labels.shape) == leakage(split, labels.shape, part="val") == 0
+    assert split.test.size > 0.8 * 20000
+    with pytest.raises(SplitError, match="no window of 12 x 12 holds 1000 to train"):
+        make_split(labels, "block", labels_per_class=1000, patch_size=3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.leakage_table import AT_HAND, MAPS, real_map
+from benchmark.leakage_table import NAMES, real_map
 from benchmark.split import Split, leakage, make_split
 from hsicl_core.errors import UserError
 
@@ -37,7 +37,7 @@ def leak_of(split: Split, shape: tuple[int, int], sources: tuple[str, ...], targ
 
 @pytest.mark.parametrize("budget", [{"labels_per_class": 10}, {"labels_percent": 1}], ids=["10 per class", "1 %"])
 @pytest.mark.parametrize("rule", ["random", "buffered_random", "block"])
-@pytest.mark.parametrize("name", [*AT_HAND, *MAPS, "houston_2013"])
+@pytest.mark.parametrize("name", NAMES)
 def test_rules_on_real_maps(name: str, rule: str, budget: dict[str, float]) -> None:
     labels = labels_of(name)
     shape, flat = labels.shape, labels.ravel()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmark.split import make_split
+from benchmark.splits import _windows
 
 RULES = ("random", "buffered_random", "block")
 
@@ -24,7 +25,7 @@ def fields(side: int, field: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_rules_need_less_than_forty_bytes_a_pixel(rule: str) -> None:
+def test_rules_need_less_than_28_bytes_a_pixel(rule: str) -> None:
     labels = fields(1000, 25)
     tracemalloc.start()
     try:
@@ -32,7 +33,17 @@ def test_rules_need_less_than_forty_bytes_a_pixel(rule: str) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 40 * labels.size, f"{peak / labels.size:.0f} bytes a pixel"
+    assert peak < 28 * labels.size, f"{peak / labels.size:.0f} bytes a pixel"
+
+
+@pytest.mark.parametrize("labels_per_class", [1, 10])
+def test_bands_change_nothing(labels_per_class: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = fields(200, 20)
+    expected = make_split(labels, "block", labels_per_class, patch_size=9)
+    monkeypatch.setattr(_windows, "BAND", 1000)
+    found = make_split(labels, "block", labels_per_class, patch_size=9)
+    for part in ("train", "val", "test"):
+        assert np.array_equal(getattr(found, part), getattr(expected, part))
 
 
 ON_A_LARGE_MAP = """

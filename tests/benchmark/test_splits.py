@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from benchmark.array_files import list_arrays
 from benchmark.pixel_order import hashed, hashed_order
 from benchmark.registries import SCENES
-from benchmark.scenes.base import SceneCard, data_root
+from benchmark.scenes.base import SceneCard
 from benchmark.split import Split, covered_share, leakage, make_split
 from hsicl_core.errors import InvalidValueError, SplitError, UnknownNameError, UserError
 from tests.scene_factory import tiny_labels
@@ -71,7 +69,7 @@ def test_random_val_takes_at_most_half_of_what_training_leaves() -> None:
     assert counts(labels, split.test) == [2, 6]
 
 
-@pytest.mark.parametrize("rule", ["random", "block"])
+@pytest.mark.parametrize("rule", ["random", "block", "buffered_random"])
 def test_seed_depends_on_labels_and_index_and_nothing_else_of_the_call(rule: str) -> None:
     labels = tiny_labels()
     first = make_split(labels, rule, patch_size=5)
@@ -322,23 +320,3 @@ def test_block_rule_serves_most_of_indian_pines(patch_size: int, least: int, sha
         assert split.test.size >= share * (labels >= 0).sum()
         assert leakage(split, labels.shape) == leakage(split, labels.shape, part="val") == 0
         assert len(split.unvalidated) <= 1
-
-
-def label_map(name: str) -> np.ndarray:
-    """The one array of a label file, ids as they are, 0 = unlabelled."""
-    path = data_root() / "labels_only" / f"{name}.mat"
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not in HSICL_DATA")
-    return list_arrays(path)[0].read().astype(int)
-
-
-@pytest.mark.parametrize("name", ["PaviaU_gt", "Salinas_gt", "KSC_gt", "Botswana_gt", "Trento_allgrd"])
-def test_block_guard_on_real_maps_by_a_distance_transform(name: str) -> None:
-    labels = label_map(name) - 1
-    split = make_split(labels, "block", patch_size=9)
-    for parts, other in (((split.train, split.val), split.test), ((split.train,), split.val)):
-        free = np.ones(labels.shape, dtype=bool)
-        free.flat[np.concatenate(parts)] = False
-        distance = ndimage.distance_transform_cdt(free, metric="chessboard")
-        assert distance.flat[other].min() >= 9
-    assert not split.unsupported
