@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from benchmark.scene import Scene
     from benchmark.scene_files import load_scene
     from benchmark.split import Split, leakage, make_split
+    from benchmark.synthetic import synthetic_scene, write_synthetic
+    from benchmark.synthetic_recipe import SyntheticRecipe
     from benchmark.trial import BENCHMARK_VERSION, SplitSpec, Trial
     from hsicl_core.errors import InvalidValueError, MissingPackageError, UnknownNameError
     from hsicl_core.registry import Registry
@@ -33,6 +35,9 @@ _HOME = {
     "Split": "benchmark.split",
     "leakage": "benchmark.split",
     "make_split": "benchmark.split",
+    "synthetic_scene": "benchmark.synthetic",
+    "write_synthetic": "benchmark.synthetic",
+    "SyntheticRecipe": "benchmark.synthetic_recipe",
     "BENCHMARK_VERSION": "benchmark.trial",
     "SplitSpec": "benchmark.trial",
     "Trial": "benchmark.trial",
@@ -54,6 +59,7 @@ __all__ = [
     "Scene",
     "Split",
     "SplitSpec",
+    "SyntheticRecipe",
     "Trial",
     "UnknownNameError",
     "group_trials",
@@ -63,6 +69,8 @@ __all__ = [
     "plan_trial",
     "run_group",
     "run_trial",
+    "synthetic_scene",
+    "write_synthetic",
 ]
 
 

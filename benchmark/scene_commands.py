@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.scene_import import Import
 
 
 def add_scene_commands(commands: Any) -> None:
-    """Add ``scenes list|show|fetch|import`` to the subparsers of the front door."""
-    scenes = commands.add_parser("scenes", help="list, show, fetch or import scenes").add_subparsers(
+    """Add ``scenes list|show|fetch|import|synthesize`` to the subparsers of the front door."""
+    scenes = commands.add_parser("scenes", help="list, show, fetch, import or synthesize scenes").add_subparsers(
         required=True, metavar="ACTION"
     )
     scenes.add_parser("list", help="all scenes and whether their files are here").set_defaults(run=_list)
     for action, run, text in (
-        ("show", _show, "what a scene holds"),
+        ("show", _show, "what a scene is, where its files come from and what they hold"),
         ("fetch", _fetch, "download a scene's files"),
     ):
         command = scenes.add_parser(action, help=text)
         command.add_argument("name", metavar="NAME")
         command.set_defaults(run=run)
     _add_import(scenes)
+    _add_synthesize(scenes)
 
 
 def _add_import(scenes: Any) -> None:
@@ -28,10 +34,51 @@ def _add_import(scenes: Any) -> None:
     command.add_argument("name", metavar="NAME")
     command.add_argument("--cube", required=True, metavar="FILE[:KEY]")
     command.add_argument("--labels", metavar="FILE[:KEY]")
-    command.add_argument("--shape", metavar="H,W,B", help="of a cube that is stored flat or bands first")
+    command.add_argument("--shape", metavar="H,W,B", help="of the cube, where the labels do not tell its axes")
     command.add_argument("--order", choices=("C", "F"), default="C", help="C: flat pixels run along rows, F: columns")
+    command.add_argument("--labels-are", default="auto", metavar="auto|map|mask|one_hot|abundances")
     command.add_argument("--unlabelled", type=int, metavar="ID", help="the id of unlabelled pixels, if it is not 0")
+    command.add_argument("--class-names", metavar="A,B,C|FILE", help="in the order of the ids; a file: one per line")
+    command.add_argument("--in-place", action="store_true", help="do not copy the cube's .npy: it stays where it is")
+    command.add_argument("--quick-look", metavar="FILE.png", help="picture to look at; default: NAME_quick_look.png")
+    command.add_argument("--yes", action="store_true", help="do not ask before the scene is written")
+    command.add_argument("--dry-run", action="store_true", help="show what was understood and write no scene")
     command.set_defaults(run=_import)
+
+
+# Option, field of the recipe, type, metavar, help; what is not given is left to the recipe's own defaults.
+_RECIPE_OPTIONS: tuple[tuple[str, str, Callable[[str], object], str, str], ...] = (
+    ("--spectra", "spectra", str, "SCENE", "whose class spectra (default: indian_pines)"),
+    ("--classes", "classes", int, "K", "the K most frequent classes of it (default: all)"),
+    ("--bands", "bands", int, "B", "B of its bands, evenly chosen (default: all)"),
+    ("--map", "label_map", str, "SCENE", "a real label map, tiled and cropped (default: a generated one)"),
+    ("--region", "region", int, "PIXELS", "side of the generated regions (default: 16)"),
+    ("--proportions", "proportions", str, "HOW", "of the classes: balanced or source (default: balanced)"),
+    ("--labelled", "labelled", float, "SHARE", "share of the regions with labels (default: 1)"),
+    ("--border-gap", "border_gap", int, "PIXELS", "no labels this near to another class (default: 0)"),
+    ("--snr", "snr_db", float, "DB", "signal over noise (default: 30)"),
+    ("--mixing", "mixing", float, "X", "largest share of another class in a pixel (default: 0)"),
+    ("--border-mixing", "border_mixing", int, "PIXELS", "how far classes mix across borders (default: 0)"),
+    ("--variability", "variability", float, "X", "within the classes; 1 = as in real pixels (default: 1)"),
+    ("--illumination", "illumination", float, "X", "gain of each pixel within 1 +- X (default: 0)"),
+    ("--seed", "seed", int, "N", "of everything random (default: 0)"),
+    ("--dtype", "dtype", str, "TYPE", "float32 or uint16 (default: float32)"),
+)
+
+
+def _add_synthesize(scenes: Any) -> None:
+    command = scenes.add_parser(
+        "synthesize", help="make a scene of any size from real spectra; then --scene NAME works"
+    )
+    command.add_argument("name", metavar="NAME")
+    command.add_argument("--height", required=True, type=int, metavar="H", help="rows")
+    command.add_argument("--width", required=True, type=int, metavar="W", help="columns")
+    for option, field, kind, metavar, text in _RECIPE_OPTIONS:
+        command.add_argument(option, dest=field, type=kind, metavar=metavar, help=text, default=argparse.SUPPRESS)
+    command.add_argument(
+        "--files", metavar="FOLDER", help="write cube.npy and labels.npy there instead, to be imported"
+    )
+    command.set_defaults(run=_synthesize)
 
 
 def _list(arguments: argparse.Namespace) -> str:
@@ -41,10 +88,9 @@ def _list(arguments: argparse.Namespace) -> str:
 
 
 def _show(arguments: argparse.Namespace) -> str:
-    from benchmark.scene_files import load_scene
-    from benchmark.scene_list import summary_text
+    from benchmark.scene_list import show_scene
 
-    return summary_text(load_scene(arguments.name))
+    return show_scene(arguments.name)
 
 
 def _fetch(arguments: argparse.Namespace) -> str:
@@ -54,13 +100,66 @@ def _fetch(arguments: argparse.Namespace) -> str:
 
 
 def _import(arguments: argparse.Namespace) -> str:
+    from benchmark.quick_look import draw_quick_look
     from benchmark.raw_arrays import read_shape
-    from benchmark.scene_files import load_scene
-    from benchmark.scene_import import import_scene
-    from benchmark.scene_list import summary_text
+    from benchmark.scene_import import examine, read_class_names
+    from benchmark.scene_reading import ReadOptions
 
-    card, _ = import_scene(
-        arguments.name, arguments.cube, arguments.labels, read_shape(arguments.shape), arguments.order,
-        unlabelled=arguments.unlabelled,
+    options = ReadOptions(
+        read_shape(arguments.shape), arguments.order, arguments.labels_are, arguments.unlabelled,
+        read_class_names(arguments.class_names),
     )  # fmt: skip
-    return f"{summary_text(load_scene(arguments.name))}\nwritten: {card}; now --scene {arguments.name} works"
+    examined = examine(arguments.name, arguments.cube, arguments.labels, options, in_place=arguments.in_place)
+    picture = draw_quick_look(
+        examined.found.scene, Path(arguments.quick_look or f"{arguments.name}_quick_look.png")
+    )  # fmt: skip
+    understood = f"{examined.text()}\nquick look: {picture}"
+    if arguments.dry_run:
+        return f"{understood}\nnothing is written: --dry-run"
+    if arguments.yes or not sys.stdin.isatty():
+        return f"{understood}\n{_written(examined)}"
+    sys.stdout.write(f"{understood}\nwrite? [Y/n] ")
+    sys.stdout.flush()
+    # Return means yes, an end of input does not.
+    if sys.stdin.readline().lower() in {"\n", "y\n", "yes\n"}:
+        return _written(examined)
+    return "nothing is written"
+
+
+def _written(examined: Import) -> str:
+    card = examined.write()
+    name = examined.found.scene.name
+    return f"written: {card}; now --scene {name} works"
+
+
+def _synthesize(arguments: argparse.Namespace) -> str:
+    from dataclasses import fields
+
+    from tqdm import tqdm
+
+    from benchmark.scene_files import load_scene
+    from benchmark.scene_summary import describe
+    from benchmark.synthetic import import_synthetic, write_synthetic
+    from benchmark.synthetic_recipe import SyntheticRecipe
+
+    name = arguments.name
+    known = {field.name for field in fields(SyntheticRecipe)}
+    recipe = SyntheticRecipe(**{key: value for key, value in vars(arguments).items() if key in known})
+    # On a terminal, and where it takes longer than a second.
+    with tqdm(desc=name, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        if arguments.files is None:
+            card = import_synthetic(name, recipe, progress=show)
+        else:
+            cube, labels = write_synthetic(arguments.files, recipe, progress=show)
+    if arguments.files is None:
+        lines = describe(load_scene(name)).lines()
+        return "\n".join([*lines, f"written: {card}; now --scene {name} works"])
+    return (
+        f"written: {cube}, {labels}\nto import: hsicl scenes import {name} --cube {cube} --labels {labels} "
+        f"--unlabelled -1 --class-names {labels.with_name('class_names.txt')}"
+    )

@@ -2,36 +2,108 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import dataclasses
 import os
 import re
-import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.imported_scenes import imported_names, load_imported, sha256_of, write_imported
 from benchmark.registries import SCENES
-from benchmark.scene import Scene
-from benchmark.scenes.base import SceneCard, SceneFile, data_root
-from hsicl_core.errors import InvalidValueError, SceneError
+from benchmark.scene_reading import ReadOptions, SceneOfFiles, read_scene
+from benchmark.scene_summary import SceneSummary, describe
+from benchmark.scenes.base import data_root as default_root
+from hsicl_core.errors import InvalidValueError, SceneError, SceneNotFoundError
 
-if TYPE_CHECKING:
-    from benchmark.scene_files import SceneSummary
+__all__ = [
+    "Import",
+    "check_new_name",
+    "examine",
+    "import_scene",
+    "imported_names",
+    "load_imported",
+    "write_imported",
+]
 
-CARD_VERSION = 1
-_CARD = "scene.json"
+
+@dataclass(frozen=True)
+class Import:
+    """A scene read from files and checked, not yet written.
+
+    Attributes:
+        found: the scene and how its files were understood.
+        summary: what a person should compare with what they meant.
+        sources: name, bytes and SHA-256 of every file it was read from.
+        options: how the files were asked to be understood.
+        root: the data root that it goes to.
+        in_place: the cube's own file, where it stays; None copies it.
+    """
+
+    found: SceneOfFiles
+    summary: SceneSummary
+    sources: tuple[dict[str, Any], ...]
+    options: ReadOptions
+    root: Path
+    in_place: Path | None
+
+    def text(self) -> str:
+        """Return what was understood, as lines."""
+        identities = (f"file: {file['name']}, {file['bytes']} bytes, SHA-256 {file['sha256']}" for file in self.sources)
+        stays = [] if self.in_place is None else [f"the cube stays where it is: {self.in_place}"]
+        return "\n".join([*self.summary.lines(), *self.found.understood, *identities, *stays])
+
+    def write(self) -> Path:
+        """Write the scene below the data root and return the path of its card; see ``write_imported``."""
+        return write_imported(
+            self.found.scene, self.root, in_place=self.in_place, label_form=self.found.label_form,
+            sources=self.sources, options=dataclasses.asdict(self.options),
+        )  # fmt: skip
 
 
-def imported_names(root: Path) -> list[str]:
-    """Return the names of the scenes imported into a data root, sorted."""
-    folder = root / "imported"
-    if not folder.is_dir():
-        return []
-    return sorted(entry.parent.name for entry in folder.glob(f"[a-z]*/{_CARD}"))
+def examine(
+    name: str,
+    cube: str | Path,
+    labels: str | Path | NDArray[np.generic] | None = None,
+    options: ReadOptions | None = None,
+    *,
+    data_root: Path | None = None,
+    in_place: bool = False,
+) -> Import:
+    """Read a scene from files and check it, to be written under a name of its own.
+
+    Args:
+        name: the new name, lower_snake.
+        cube: ``FILE`` or ``FILE:KEY``.
+        labels: ``FILE``, ``FILE:KEY`` or an array; see ``load_scene``.
+        options: how to understand the files.
+        data_root: where the scene goes; None takes ``$HSICL_DATA`` or ``~/.local/share/hsicl``.
+        in_place: leave the cube's own ``.npy`` where it is, rather than to copy it.
+
+    Raises:
+        InvalidValueError: the name is taken or not lower_snake, or ``in_place`` is not possible.
+        SceneError: the files cannot be used.
+
+    Cost: two passes over the cube's file, and one more for its SHA-256.
+    """
+    options = options or ReadOptions()
+    root = default_root() if data_root is None else Path(data_root)
+    check_new_name(name, root)
+    found = read_scene(cube, labels, options, name)
+    own = _own_file(found) if in_place else None
+    summary = describe(found.scene)
+    if len(summary.values.constant_bands) == found.scene.cube.shape[2]:
+        raise SceneError(
+            f"{cube}: every band of the cube has one value everywhere, there is nothing to learn: name another array"
+        )
+    sources = tuple(
+        {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in found.files
+    )
+    return Import(found, summary, sources, options, root, own)
 
 
 def import_scene(
@@ -42,22 +114,24 @@ def import_scene(
     order: str = "C",
     data_root: Path | None = None,
     *,
+    labels_are: str = "auto",
     unlabelled: int | None = None,
     class_names: Sequence[str] | None = None,
+    in_place: bool = False,
 ) -> tuple[Path, SceneSummary]:
     """Read a scene from files as ``load_scene`` does, and keep a checked copy under a name of its own.
-
-    The copy is written beside its place and renamed, so that a scene is there whole or not at all.
 
     Args:
         name: the new name, lower_snake.
         cube: ``FILE`` or ``FILE:KEY``.
         labels: ``FILE``, ``FILE:KEY`` or an array; see ``load_scene``.
-        shape: (height, width, bands) of a flat cube.
+        shape: (height, width, bands) of a cube that the labels do not tell apart.
         order: ``"C"`` or ``"F"``, the order of flat pixels.
         data_root: where to keep it; None takes ``$HSICL_DATA`` or ``~/.local/share/hsicl``.
+        labels_are: form of the labels; see ``load_scene``.
         unlabelled: the id of unlabelled pixels, where it is not NaN, negative or 0.
         class_names: K names in the order of the ids.
+        in_place: leave the cube's own ``.npy`` where it is, rather than to copy it.
 
     Returns:
         The path of the scene card and what was understood.
@@ -66,24 +140,9 @@ def import_scene(
         InvalidValueError: the name is taken or not lower_snake.
         SceneError: the files cannot be used, or the data root cannot be written.
     """
-    # Imported here because load_scene itself looks for imported scenes.
-    from benchmark.scene_files import describe, load_scene
-
-    root = _root(data_root)
-    check_new_name(name, root)
-    scene = load_scene(
-        str(cube) if Path(cube).suffix else f"./{cube}",
-        labels,
-        shape=shape,
-        order=order,
-        unlabelled=unlabelled,
-        class_names=class_names,
-        root=root,
-    )
-    scene = Scene(
-        name, scene.cube, scene.labels, scene.class_names, scene.wavelengths_nm, scene.provenance, _checked=True
-    )
-    return write_imported(scene, root), describe(scene)
+    options = ReadOptions(shape, order, labels_are, unlabelled, class_names)
+    examined = examine(name, cube, labels, options, data_root=data_root, in_place=in_place)
+    return examined.write(), examined.summary
 
 
 def check_new_name(name: str, root: Path) -> None:
@@ -98,79 +157,37 @@ def check_new_name(name: str, root: Path) -> None:
         )
 
 
-def write_imported(scene: Scene, root: Path) -> Path:
-    """Write a scene below ``root / "imported"`` and return the path of its card."""
-    final = root / "imported" / scene.name
-    draft = final.with_name(f".{scene.name}.{os.getpid()}.tmp")
-    try:
-        draft.mkdir(parents=True)
-        free = shutil.disk_usage(draft).free
-        if scene.cube.nbytes > free:
-            raise SceneError(
-                f"the cube needs {scene.cube.nbytes} bytes, {root} has {free} free: make room or set HSICL_DATA"
-            )
-        np.save(draft / "cube.npy", scene.cube)
-        np.save(draft / "labels.npy", scene.labels.astype(np.int16))
-        card = {
-            "version": CARD_VERSION,
-            "name": scene.name,
-            "shape": scene.cube.shape,
-            "class_names": scene.class_names,
-            "class_counts": scene.class_counts.tolist(),
-            "wavelengths_nm": None if scene.wavelengths_nm is None else scene.wavelengths_nm.tolist(),
-            "provenance": scene.provenance,
-            "sha256": {file.name: _sha256(file) for file in sorted(draft.glob("*.npy"))},
-        }
-        (draft / _CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-        draft.rename(final)
-    except OSError as error:
-        raise SceneError(
-            f"cannot write the scene to {final} ({error.strerror or error}): "
-            "set HSICL_DATA to a folder you may write to"
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return final / _CARD
-
-
-def load_imported(name: str, root: Path) -> Scene:
-    """Load an imported scene, whose card is compared with its files as for any other scene.
+def read_class_names(text: str | None) -> tuple[str, ...] | None:
+    """Return class names from ``"A,B,C"`` or from a text file with one per line, None from None.
 
     Raises:
-        SceneError: the card or a file is damaged.
+        SceneNotFoundError: the text is no list, and there is no such file.
+        InvalidValueError: a name is empty, or the file is no text.
     """
-    path = root / "imported" / name / _CARD
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        if described["version"] != CARD_VERSION:
-            raise ValueError(f"version {described['version']}, this is {CARD_VERSION}")
-        waves = described["wavelengths_nm"]
-        height, width, bands = described["shape"]
-        card = SceneCard(
-            name=name,
-            title=name,
-            shape=(height, width, bands),
-            class_names=tuple(described["class_names"]),
-            class_counts=tuple(described["class_counts"]),
-            label_ids=tuple(range(len(described["class_names"]))),
-            files={
-                role: SceneFile(path=f"imported/{name}/{role}.npy", sha256=described["sha256"][f"{role}.npy"])
-                for role in ("cube", "labels")
-            },
-            source="your own files: import them again",
-            credit=str(described["provenance"]),
-            licence="your own data",
-            wavelengths_nm=None if waves is None else tuple(waves),
+    if text is None:
+        return None
+    if "," in text and not os.path.isfile(text):
+        names = text.split(",")
+    elif not os.path.isfile(text):
+        raise SceneNotFoundError(f"no file {text}: give --class-names A,B,C or a text file with one name per line")
+    else:
+        try:
+            names = Path(text).read_text(encoding="utf-8-sig").rstrip().splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidValueError(f"class names {text}: no text in UTF-8 ({error}): save it as such") from error
+    names = [name.strip() for name in names]
+    if not names or not all(names):
+        raise InvalidValueError(f"class names {text!r}: one is empty: give one name per class")
+    return tuple(names)
+
+
+def _own_file(found: SceneOfFiles) -> Path:
+    """Return the cube's file where it can serve as it is."""
+    file = found.files[0].resolve()
+    cube = np.load(file, mmap_mode="r") if file.suffix.lower() == ".npy" else None
+    if cube is None or not found.is_as_stored or not cube.flags.c_contiguous or not cube.dtype.isnative:
+        raise InvalidValueError(
+            f"in_place: {file} is no .npy of (height, width, bands) in order C and this machine's byte order: "
+            "leave --in-place out, and it is copied"
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SceneError(f"scene card {path} cannot be used ({error}): delete its folder and import again") from error
-    return card.load(root)
-
-
-def _root(given: Path | None) -> Path:
-    return data_root() if given is None else Path(given)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file

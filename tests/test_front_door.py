@@ -1,5 +1,6 @@
 """The command line: what a user types wrong ends in one line, status 2 and nothing half-written."""
 
+import io
 import os
 import shlex
 import subprocess
@@ -59,6 +60,10 @@ def _files(folder):
         ("scenes import field --cube cube.npy --labels gt.npy", ["'field'", "taken"]),
         ("scenes import other --cube gt.npy --labels gt.npy", ["gt.npy", "shape"]),
         ("scenes import other --cube nan.npy --labels gt.npy", ["NaN"]),
+        ("scenes import other --cube cube.npy --labels gt.npy --labels-are maps", ["'maps'", "one_hot"]),
+        ("scenes import other --cube cube.npy --labels gt.npy --class-names a,b", ["2 class names for 4"]),
+        ("scenes import other --cube cube.npy --labels gt.npy --class-names no.txt", ["no.txt", "one name per line"]),
+        ("scenes import other --cube cube.npy --labels gt.npy --quick-look no/look.png", ["no/look.png"]),
         ("map field --method raw_spectra --set steps=3", ["'steps'", "unknown parameter"]),
     ],
 )
@@ -77,6 +82,49 @@ def test_a_users_error_is_one_line_and_status_2(field, capsys, command, words):
     for word in words:
         assert word in output.err
     assert _files(field) == before
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+IMPORT = ["scenes", "import", "other", "--cube", "cube.npy", "--labels", "gt.npy"]
+
+
+def test_an_import_shows_what_it_understood_and_leaves_a_picture(field, capsys):
+    (field / "names.txt").write_text("oak\nash\nelm\nyew\n", encoding="utf-8")
+    capsys.readouterr()
+    assert hsicl.main([*IMPORT, "--class-names", "names.txt", "--quick-look", "look.png"]) == 0
+    text = capsys.readouterr().out
+    for words in ("40 x 48 pixels, 12 bands", "rows, columns, bands", "read as map", "360  ash", "SHA-256"):
+        assert words in text
+    assert text.splitlines()[-1].startswith(f"written: {field / 'data' / 'imported' / 'other' / 'scene.json'}")
+    assert (field / "look.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_dry_run_imports_nothing(field, capsys):
+    before = _files(field / "data")
+    assert hsicl.main([*IMPORT, "--dry-run"]) == 0
+    assert "nothing is written" in capsys.readouterr().out
+    assert _files(field / "data") == before
+    assert (field / "other_quick_look.png").is_file()
+
+
+@pytest.mark.parametrize(("answer", "is_written"), [("\n", True), ("y\n", True), ("n\n", False), ("", False)])
+def test_on_a_terminal_it_asks(field, capsys, monkeypatch, answer, is_written):
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    capsys.readouterr()
+    assert hsicl.main(IMPORT) == 0
+    text = capsys.readouterr().out
+    assert text.index("read as map") < text.index("write? [Y/n]")
+    assert (field / "data" / "imported" / "other" / "scene.json").is_file() == is_written
+
+
+def test_on_a_terminal_yes_does_not_ask(field, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", _Terminal("n\n"))
+    assert hsicl.main([*IMPORT, "--yes"]) == 0
+    assert "write?" not in capsys.readouterr().out
 
 
 def test_an_unwritable_store_is_refused_before_anything_runs(field, capsys):
