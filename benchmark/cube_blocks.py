@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,19 @@ _MEDIAN_VALUES = 2**22
 # What Linux is willing to read at one request, whatever the device.
 _READ_AHEAD_BYTES = 128 * 2**10
 
+# Told of long work: bytes done so far and in all.
+Tell = Callable[[int, int], object]
 
-def blocks(cube: NDArray[np.generic]) -> Iterator[tuple[slice, slice]]:
+
+def blocks(cube: NDArray[np.generic], tell: Tell | None = None) -> Iterator[tuple[slice, slice]]:
     """Yield slices of rows and columns that cover a cube (height, width, bands), about 64 MiB each.
 
     The blocks are whole rows, or whole columns where the pixels of a column lie closer together than those of a row:
     otherwise a file that is stored column by column would be read once for every block.
+
+    Args:
+        cube: the cube, in memory or mapped.
+        tell: called when a block is done with.
     """
     height, width = cube.shape[:2]
     by_rows = _goes_by_rows(cube)
@@ -34,6 +41,10 @@ def blocks(cube: NDArray[np.generic]) -> Iterator[tuple[slice, slice]]:
         if mapping is not None:
             _announce(cube[part], mapping)
         yield part
+        if tell is not None:
+            tell(cube.nbytes * lines.stop // n_lines, cube.nbytes)
+    if mapping is not None:
+        mapping.madvise(mmap.MADV_NORMAL)
 
 
 def _goes_by_rows(cube: NDArray[np.generic]) -> bool:
@@ -64,7 +75,7 @@ def _announce(block: NDArray[np.generic], mapping: mmap.mmap) -> None:
             mapping.madvise(mmap.MADV_WILLNEED, place, min(_READ_AHEAD_BYTES, last + 1 - place))
 
 
-def write_npy(path: Path, cube: NDArray[np.generic]) -> None:
+def write_npy(path: Path, cube: NDArray[np.generic], tell: Tell | None = None) -> None:
     """Write a cube as ``.npy`` in order C and this machine's byte order. Cost: one pass over it, 64 MiB of memory.
 
     Raises:
@@ -76,7 +87,7 @@ def write_npy(path: Path, cube: NDArray[np.generic]) -> None:
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         start = file.tell()
-        for rows, columns in blocks(cube):
+        for rows, columns in blocks(cube, tell):
             block = np.ascontiguousarray(cube[rows, columns], dtype=dtype)
             # Whole rows lie one behind the other.
             for row, piece in [(rows.start, block)] if block.shape[1] == width else enumerate(block):
@@ -103,12 +114,12 @@ class CubeStatistics:
     constant_bands: tuple[int, ...]
 
 
-def cube_statistics(cube: NDArray[np.generic]) -> CubeStatistics:
+def cube_statistics(cube: NDArray[np.generic], tell: Tell | None = None) -> CubeStatistics:
     """Return the statistics of a finite cube (height, width, bands). Cost: one pass over it."""
     step = int(np.ceil(np.sqrt(max(1.0, cube.size / _MEDIAN_VALUES))))
     low, high = cube[0, 0].copy(), cube[0, 0].copy()
     sample = []
-    for rows, columns in blocks(cube):
+    for rows, columns in blocks(cube, tell):
         # A copy: what is mapped may be gone from memory before it is looked at again.
         block = np.ascontiguousarray(cube[rows, columns])
         # Pixels whose row and column are multiples of the step, wherever the block begins.

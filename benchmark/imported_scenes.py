@@ -7,14 +7,14 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cube_blocks import write_npy
+from benchmark.cube_blocks import Tell, write_npy
 from benchmark.scene import Scene
 from benchmark.stored_array import MAPPED_ABOVE_BYTES
 from hsicl_core.errors import SceneError
@@ -23,6 +23,9 @@ CARD = "scene.json"
 CARD_VERSION = 2
 # Cards of version 1 keep no state of the files: their SHA-256 is computed at every load.
 _READABLE = (1, 2)
+_CHUNK_BYTES = 2**22
+# Told of long work: what is being done, bytes done so far and in all.
+Progress = Callable[[str, int, int], object]
 
 
 def imported_names(root: Path) -> list[str]:
@@ -42,6 +45,7 @@ def write_imported(
     label_form: str = "map",
     sources: Sequence[Mapping[str, Any]] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write a checked scene below ``root / "imported"`` and return the path of its card.
 
@@ -56,6 +60,7 @@ def write_imported(
         label_form: what the labels were before.
         sources: name, bytes and SHA-256 of the files that the scene came from.
         options: how they were asked to be understood.
+        progress: called now and then with what is being done, and the bytes done so far and in all.
 
     Raises:
         SceneError: there is no room, or the data root cannot be written.
@@ -72,7 +77,7 @@ def write_imported(
             free = shutil.disk_usage(draft).free
             if scene.cube.nbytes > free:
                 raise OSError(errno.ENOSPC, f"the cube needs {scene.cube.nbytes} bytes, {free} are free")
-            write_npy(draft / "cube.npy", scene.cube)
+            write_npy(draft / "cube.npy", scene.cube, telling(progress, "writing"))
         np.save(draft / "labels.npy", scene.labels.astype(np.int16))
         files = {"cube.npy": in_place or draft / "cube.npy", "labels.npy": draft / "labels.npy"}
         written = Scene(scene.name, _mapped(files["cube.npy"]), scene.labels, scene.class_names, _checked=True)
@@ -91,7 +96,7 @@ def write_imported(
             "options": dict(options or {}),
             "hash": written.hash,
             "cube_path": None if in_place is None else str(in_place),
-            "sha256": {name: sha256_of(file) for name, file in files.items()},
+            "sha256": {name: sha256_of(file, telling(progress, "checking")) for name, file in files.items()},
             "state": {name: _state(file) for name, file in files.items()},
         }
         (draft / CARD).write_text(json.dumps(card, indent=1, default=int) + "\n", encoding="utf-8")
@@ -167,7 +172,18 @@ def _state(path: Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns]
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, tell: Tell | None = None) -> str:
     """Return the SHA-256 of a file, 64 hex digits."""
+    sha, done, total = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while chunk := file.read(_CHUNK_BYTES):
+            sha.update(chunk)
+            done += len(chunk)
+            if tell is not None:
+                tell(done, total)
+    return sha.hexdigest()
+
+
+def telling(progress: Progress | None, what: str) -> Tell | None:
+    """Return what tells ``progress`` of one piece of work."""
+    return None if progress is None else lambda done, total: progress(what, done, total)

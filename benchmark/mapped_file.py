@@ -33,7 +33,8 @@ class MappedFile:
         """Return where an array lies that is larger than memory should hold; None for any other, or for a view."""
         if not (isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and array.flags.c_contiguous):
             return None
-        if array.nbytes <= resident_limit():
+        # A scratch file has no name by which another process could open it.
+        if array.filename is None or array.nbytes <= resident_limit():
             return None
         return cls(str(array.filename), array.dtype.str, array.shape, array.offset)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ def draw_quick_look(scene: Scene, path: Path) -> Path:
     bands = shown_bands(scene)
     image = np.stack([stretched(scene.cube[::step, ::step, band]) for band in bands], axis=2)
     n = scene.n_classes
-    palette = list(scene.colours or (colormaps["tab20"](np.arange(n)) if n <= 20 else colormaps["gist_ncar"](
-        np.linspace(0.05, 0.95, n))))  # fmt: skip
+    usual = colormaps["tab20"](np.arange(n)) if n <= 20 else colormaps["gist_ncar"](np.linspace(0.05, 0.95, n))
+    palette = list(scene.colours or usual)
     height, width = image.shape[:2]
     map_width, map_height = (4.0 * side / max(height, width) for side in (width, height))
     figure = Figure(figsize=(2 * max(map_width, 1.5) + 2.6, max(map_height, 1.5) + 0.8))
@@ -66,7 +67,9 @@ def draw_quick_look(scene: Scene, path: Path) -> Path:
     handles.append(Patch(color=_UNLABELLED, label="unlabelled"))
     axes[1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=6, frameon=False)
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".hsicl_quick_look_") as draft:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".hsicl_quick_look_") as draft, catch_warnings():
+            # A letter that the font does not have is drawn as a box.
+            simplefilter("ignore")
             finished = Path(draft) / path.name
             figure.savefig(finished, dpi=120, bbox_inches="tight")
             os.replace(finished, path)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from benchmark.scene_import import Import
+from typing import Any
 
 
 def add_scene_commands(commands: Any) -> None:
@@ -105,31 +103,46 @@ def _import(arguments: argparse.Namespace) -> str:
     from benchmark.scene_import import examine, read_class_names
     from benchmark.scene_reading import ReadOptions
 
+    name = arguments.name
     options = ReadOptions(
         read_shape(arguments.shape), arguments.order, arguments.labels_are, arguments.unlabelled,
         read_class_names(arguments.class_names),
     )  # fmt: skip
-    examined = examine(arguments.name, arguments.cube, arguments.labels, options, in_place=arguments.in_place)
-    picture = draw_quick_look(
-        examined.found.scene, Path(arguments.quick_look or f"{arguments.name}_quick_look.png")
-    )  # fmt: skip
-    understood = f"{examined.text()}\nquick look: {picture}"
-    if arguments.dry_run:
-        return f"{understood}\nnothing is written: --dry-run"
-    if arguments.yes or not sys.stdin.isatty():
-        return f"{understood}\n{_written(examined)}"
-    sys.stdout.write(f"{understood}\nwrite? [Y/n] ")
-    sys.stdout.flush()
-    # Return means yes, an end of input does not.
-    if sys.stdin.readline().lower() in {"\n", "y\n", "yes\n"}:
-        return _written(examined)
-    return "nothing is written"
-
-
-def _written(examined: Import) -> str:
-    card = examined.write()
-    name = examined.found.scene.name
+    with _bar(name) as progress:
+        examined = examine(
+            name, arguments.cube, arguments.labels, options, in_place=arguments.in_place, progress=progress
+        )
+    picture = draw_quick_look(examined.found.scene, Path(arguments.quick_look or f"{name}_quick_look.png"))
+    # Before anything is written; a reader of the output that has gone wants no more of it.
+    asks = not (arguments.yes or arguments.dry_run) and sys.stdin.isatty()
+    with suppress(BrokenPipeError):
+        sys.stdout.write(f"{examined.text()}\nquick look: {picture}\n{'write? [Y/n] ' if asks else ''}")
+        sys.stdout.flush()
+    # Return means yes, the end of the input does not.
+    if arguments.dry_run or (asks and sys.stdin.readline().lower() not in {"\n", "y\n", "yes\n"}):
+        return "nothing is written"
+    with _bar(name) as progress:
+        card = examined.write(progress)
     return f"written: {card}; now --scene {name} works"
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Give what shows progress and time left: on a terminal, and where it takes longer than a second."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
+        seen = ""
+
+        def show(what: str, done: int, total: int) -> None:
+            nonlocal seen
+            if what != seen or done < bar.n:
+                bar.reset(total)
+                bar.set_description(f"{name}: {what}", refresh=False)
+                seen = what
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def _synthesize(arguments: argparse.Namespace) -> str:

@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.imported_scenes import imported_names, load_imported, sha256_of, write_imported
+from benchmark.imported_scenes import (
+    Progress,
+    imported_names,
+    load_imported,
+    sha256_of,
+    telling,
+    write_imported,
+)
 from benchmark.registries import SCENES
 from benchmark.scene_reading import ReadOptions, SceneOfFiles, read_scene
 from benchmark.scene_summary import SceneSummary, describe
@@ -57,11 +64,11 @@ class Import:
         stays = [] if self.in_place is None else [f"the cube stays where it is: {self.in_place}"]
         return "\n".join([*self.summary.lines(), *self.found.understood, *identities, *stays])
 
-    def write(self) -> Path:
+    def write(self, progress: Progress | None = None) -> Path:
         """Write the scene below the data root and return the path of its card; see ``write_imported``."""
         return write_imported(
             self.found.scene, self.root, in_place=self.in_place, label_form=self.found.label_form,
-            sources=self.sources, options=dataclasses.asdict(self.options),
+            sources=self.sources, options=dataclasses.asdict(self.options), progress=progress,
         )  # fmt: skip
 
 
@@ -73,6 +80,7 @@ def examine(
     *,
     data_root: Path | None = None,
     in_place: bool = False,
+    progress: Progress | None = None,
 ) -> Import:
     """Read a scene from files and check it, to be written under a name of its own.
 
@@ -83,6 +91,7 @@ def examine(
         options: how to understand the files.
         data_root: where the scene goes; None takes ``$HSICL_DATA`` or ``~/.local/share/hsicl``.
         in_place: leave the cube's own ``.npy`` where it is, rather than to copy it.
+        progress: called now and then with what is being done, and the bytes done so far and in all.
 
     Raises:
         InvalidValueError: the name is taken or not lower_snake, or ``in_place`` is not possible.
@@ -95,13 +104,14 @@ def examine(
     check_new_name(name, root)
     found = read_scene(cube, labels, options, name)
     own = _own_file(found) if in_place else None
-    summary = describe(found.scene)
+    summary = describe(found.scene, telling(progress, "reading"))
     if len(summary.values.constant_bands) == found.scene.cube.shape[2]:
         raise SceneError(
             f"{cube}: every band of the cube has one value everywhere, there is nothing to learn: name another array"
         )
+    tell = telling(progress, "checking")
     sources = tuple(
-        {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in found.files
+        {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file, tell)} for file in found.files
     )
     return Import(found, summary, sources, options, root, own)
 

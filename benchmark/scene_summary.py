@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.cube_blocks import CubeStatistics, cube_statistics
+from benchmark.cube_blocks import CubeStatistics, Tell, cube_statistics
 from benchmark.scene import Scene
 
 
@@ -55,7 +55,7 @@ class SceneSummary:
         ]
 
 
-def describe(scene: Scene) -> SceneSummary:
+def describe(scene: Scene, tell: Tell | None = None) -> SceneSummary:
     """Return the summary of a scene. Cost: one pass over its cube."""
     waves = scene.wavelengths_nm
     height, width, bands = scene.cube.shape
@@ -63,7 +63,7 @@ def describe(scene: Scene) -> SceneSummary:
         name=scene.name,
         shape=(height, width, bands),
         dtype=str(scene.cube.dtype),
-        values=cube_statistics(scene.cube),
+        values=cube_statistics(scene.cube, tell),
         wavelengths_nm=None if waves is None else (float(waves[0]), float(waves[-1])),
         labelled_share=float((scene.labels >= 0).mean()),
         class_counts=dict(zip(scene.class_names, scene.class_counts.tolist(), strict=True)),

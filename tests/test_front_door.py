@@ -121,6 +121,13 @@ def test_on_a_terminal_it_asks(field, capsys, monkeypatch, answer, is_written):
     assert (field / "data" / "imported" / "other" / "scene.json").is_file() == is_written
 
 
+def test_an_import_outlives_the_reader_of_its_output(field):
+    command = f"{shlex.join([sys.executable, str(ROOT / 'hsicl.py'), *IMPORT])} | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert (field / "data" / "imported" / "other" / "scene.json").is_file()
+
+
 def test_on_a_terminal_yes_does_not_ask(field, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", _Terminal("n\n"))
     assert hsicl.main([*IMPORT, "--yes"]) == 0

@@ -193,7 +193,7 @@ def damaged_files(folder: Path, scene: Scene) -> dict[str, tuple[object, object]
 
 def test_a_header_is_not_believed(scene: Scene, tmp_path: Path) -> None:
     lying_npy(tmp_path / "lie.npy", (10**3, 10**3, 10**3))
-    with pytest.raises(SceneError, match="'lie' claims .* 8000000000 bytes, the file can hold 800 at most"):
+    with pytest.raises(SceneError, match=r"'lie' claims .* 8000000000 bytes, the file can hold 800 at most"):
         load_scene(tmp_path / "lie.npy", raw_labels(scene))
 
 

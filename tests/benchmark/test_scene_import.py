@@ -132,7 +132,7 @@ def test_an_unchanged_scene_is_not_read_through_again(
     # Touched, as by a copy: looked at again, and still the same.
     os.utime(path.with_name("cube.npy"))
     assert load_scene("mine", root=tmp_path).hash == expected
-    assert passes == ["sha256_of"]
+    assert passes == ["sha256_of", "hash"], "the SHA-256 of the touched file and nothing else"
 
 
 def test_a_change_of_the_cube_is_noticed(scene: Scene, tmp_path: Path) -> None:
@@ -259,9 +259,19 @@ def test_the_quick_look_shows_red_green_and_blue() -> None:
     assert stretched(np.arange(101.0).reshape(1, -1))[0, [0, 2, 50, 98, 100]].tolist() == [0, 0, 0.5, 1, 1]
 
 
+def test_the_quick_look_takes_the_colours_of_the_scene(scene: Scene, tmp_path: Path) -> None:
+    image = pytest.importorskip("matplotlib.image")
+    colours = ("#ff0000", "#00ff00", "#0000ff", "#00ffff")
+    path = draw_quick_look(dataclasses.replace(scene, colours=colours), tmp_path / "look.png")
+    pixels = np.round(image.imread(path)[..., :3].reshape(-1, 3) * 255).astype(int)
+    drawn = {tuple(pixel) for pixel in pixels.tolist()}
+    assert {(255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 255)} <= drawn
+
+
 def test_the_quick_look_is_whole_or_not_there(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
-    path = draw_quick_look(scene, tmp_path / "look.png")
+    odd = ("$x", "_hidden", "水田", "")
+    path = draw_quick_look(dataclasses.replace(scene, class_names=odd), tmp_path / "look.png")
     assert path.read_bytes().startswith(b"\x89PNG")
     before = path.read_bytes()
 
@@ -287,3 +297,17 @@ def test_options_are_kept_as_plain_numbers(scene: Scene, tmp_path: Path) -> None
     shape = tuple(np.array(scene.cube.shape))
     path = examine("mine", cube, labels, ReadOptions(shape=shape), data_root=tmp_path / "root").write()
     assert json.loads(path.read_text())["options"]["shape"] == [20, 24, 6]
+
+
+def test_progress_runs_to_the_end(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cube, labels = write_npy(scene, tmp_path)
+    monkeypatch.setattr(cube_blocks, "BLOCK_BYTES", 3000)
+    told: list[tuple[str, int, int]] = []
+    examined = examine("mine", cube, labels, data_root=tmp_path / "root", progress=lambda *now: told.append(now))
+    examined.write(lambda *now: told.append(now))
+    for what in ("reading", "writing"):
+        steps = [(done, total) for name, done, total in told if name == what]
+        assert len(steps) > 3
+        assert [done for done, _ in steps] == sorted({done for done, _ in steps})
+        assert steps[-1] == (scene.cube.nbytes, scene.cube.nbytes)
+    assert ("checking", Path(cube).stat().st_size, Path(cube).stat().st_size) in told
