@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from report.comparison import REFERENCE, reference_of
 from report.groups import Configuration, Group, value_key
 from report.settings import Usual, settings_text, usual_settings
-from report.statistics import Interval, crossed_mean_interval, paired_difference
+from report.statistics import Interval, paired_difference, score_interval
 from report.text import markdown_cell, markdown_table, number, with_interval
 
 _COLUMNS = ("rank", "method", "settings", "protocol", "OA val", "OA test", "test OA minus NT-Xent")
@@ -42,7 +42,7 @@ class Choice:
     @property
     def test(self) -> Interval:
         """Mean test OA."""
-        return crossed_mean_interval(self.oa)
+        return score_interval(self.oa)
 
 
 def rank_by_validation(groups: Sequence[Group]) -> list[Choice]:

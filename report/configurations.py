@@ -18,7 +18,7 @@ from report.groups import Configuration, Group, build_groups
 from report.rows import read_rows
 from report.settings import Usual, settings_text, usual_markdown, usual_settings
 from report.split_kinds import split_kinds_markdown
-from report.statistics import captured_gain, crossed_mean_interval, paired_difference
+from report.statistics import captured_gain, paired_difference, score_interval
 from report.text import markdown_cell, markdown_table, number, params_text, with_interval
 from results.errors import ResultsError
 
@@ -70,7 +70,7 @@ def _numbers(group: Group, item: Configuration) -> tuple[str, ...]:
         gains = [with_interval(share.in_points(), 0) if np.isfinite(share.mean) else "n/a" for share in shares]
     return (
         number(100 * float(item.val_oa.mean())),
-        with_interval(crossed_mean_interval(item.oa).in_points()),
+        with_interval(score_interval(item.oa).in_points()),
         difference,
         *gains,
     )

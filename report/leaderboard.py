@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from report.groups import Configuration, Group, choose_by_validation, swept_names
-from report.statistics import Interval, crossed_mean_interval
+from report.statistics import Interval, score_interval
 
 RULES = (
     "One line per entrant (method, protocol, label access). Where several configurations of it were tried, the one "
@@ -95,7 +93,9 @@ def _entry(group: Group, items: list[Configuration]) -> Entry:
     withheld = None
     if complete:
         shown = choose_by_validation(complete)
-        scores = {name: _interval(name, matrix) for name, matrix in shown.scores.items()}
+        scores = {
+            name: score_interval(matrix, -1.0 if name == "kappa" else 0.0) for name, matrix in shown.scores.items()
+        }
     else:
         shown = min(items, key=lambda item: (sum(item.holes.values()), item.config_id))
         scores, withheld = {}, _reason(group, shown)
@@ -109,12 +109,6 @@ def _entry(group: Group, items: list[Configuration]) -> Entry:
         n_failed=n_failed,
         withheld=withheld,
     )
-
-
-def _interval(name: str, matrix: np.ndarray) -> Interval:
-    # No score lies outside its range, so an interval cut at the range covers as often as before.
-    interval = crossed_mean_interval(matrix)
-    return Interval(interval.mean, *np.clip(interval[1:], -1.0 if name == "kappa" else 0.0, 1.0).tolist())
 
 
 def _reason(group: Group, item: Configuration) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from report.groups import Configuration, Group, value_key
 from report.settings import Usual, settings_text
-from report.statistics import crossed_mean_interval, paired_difference
+from report.statistics import paired_difference, score_interval
 from report.text import markdown_table, number, with_interval
 
 GUARDED = "block"
@@ -95,7 +95,7 @@ def _guarded_kind(kind: str) -> str:
 def _score(item: Configuration | None) -> str:
     if item is None:
         return "-"
-    return with_interval(crossed_mean_interval(item.oa).in_points()) if item.is_complete else "withheld"
+    return with_interval(score_interval(item.oa).in_points()) if item.is_complete else "withheld"
 
 
 def _difference(item: Configuration | None, guarded: Configuration | None) -> str:

@@ -87,6 +87,19 @@ def crossed_mean_interval(scores: ArrayLike, confidence: float = 0.95) -> Interv
     return Interval(mean, mean - half, mean + half)
 
 
+def score_interval(scores: ArrayLike, lowest: float = 0.0) -> Interval:
+    """Return ``crossed_mean_interval`` of scores that lie in ``lowest``..1, cut at that range.
+
+    No score lies outside it, so the interval covers as often as before.
+
+    Args:
+        scores: (splits, seeds), fractions.
+        lowest: 0, or -1 for kappa.
+    """
+    interval = crossed_mean_interval(scores)
+    return Interval(interval.mean, *np.clip(interval[1:], lowest, 1.0).tolist())
+
+
 def mean_squares(scores: ArrayLike) -> tuple[float, float, float]:
     """Return (MS_split, MS_seed, MS_residual) of the two-way layout without replication.
 

@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from report.statistics import captured_gain, crossed_mean_interval, mean_squares, paired_difference, sample_sd
+from report.statistics import (
+    captured_gain,
+    crossed_mean_interval,
+    mean_squares,
+    paired_difference,
+    sample_sd,
+    score_interval,
+)
 
 # Three splits x two seeds, worked out by hand:
 #            seed 0  seed 1   split mean
@@ -175,3 +182,14 @@ def test_difference_changes_its_sign_with_the_order(first, second):
         return
     forward, back = paired_difference(first, second), paired_difference(second, first)
     assert (-back.mean, -back.high, -back.low) == pytest.approx(forward, abs=1e-12, nan_ok=True)
+
+
+def test_an_interval_of_scores_stays_in_their_range() -> None:
+    near_one = [[1.0, 0.9], [1.0, 1.0]]
+    plain, cut = crossed_mean_interval(near_one), score_interval(near_one)
+    assert plain.high > 1.0
+    assert cut == (plain.mean, max(plain.low, 0.0), 1.0)
+    below = [[-0.9, -1.0], [-1.0, -1.0]]
+    assert crossed_mean_interval(below).low < -1.0
+    assert score_interval(below, lowest=-1.0).low == -1.0
+    assert np.isnan(score_interval([[0.5]]).low)
