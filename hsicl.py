@@ -189,7 +189,7 @@ def _report(arguments: argparse.Namespace) -> str:
 
 def _map(arguments: argparse.Namespace) -> str:
     from benchmark import load_scene, plan_trial
-    from benchmark.map_files import check_map_file, map_file_beside, write_map_files
+    from benchmark.files.map_files import check_map_file, map_file_beside, write_map_files
     from benchmark.mapping import classification_map
     from report.maps import check_picture, draw_classification_map
     from report.palette import class_colours

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from benchmark.scene import Scene
     from benchmark.scene_files import load_scene
     from benchmark.split import Split, leakage, make_split
-    from benchmark.synthetic import synthetic_scene, write_synthetic
-    from benchmark.synthetic_recipe import SyntheticRecipe
+    from benchmark.synthetic.recipe import SyntheticRecipe
+    from benchmark.synthetic.writing import synthetic_scene, write_synthetic
     from benchmark.trial import BENCHMARK_VERSION, SplitSpec, Trial
     from hsicl_core.errors import InvalidValueError, MissingPackageError, UnknownNameError
     from hsicl_core.registry import Registry
@@ -35,9 +35,9 @@ _HOME = {
     "Split": "benchmark.split",
     "leakage": "benchmark.split",
     "make_split": "benchmark.split",
-    "synthetic_scene": "benchmark.synthetic",
-    "write_synthetic": "benchmark.synthetic",
-    "SyntheticRecipe": "benchmark.synthetic_recipe",
+    "synthetic_scene": "benchmark.synthetic.writing",
+    "write_synthetic": "benchmark.synthetic.writing",
+    "SyntheticRecipe": "benchmark.synthetic.recipe",
     "BENCHMARK_VERSION": "benchmark.trial",
     "SplitSpec": "benchmark.trial",
     "Trial": "benchmark.trial",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import list_arrays
+from benchmark.files.array_files import list_arrays
 from benchmark.registries import SCENES
 from benchmark.scenes.base import data_root
 from benchmark.split import Split, covered_share, leakage, make_split

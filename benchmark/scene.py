@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cube_blocks import BLOCK_BYTES, blocks
+from benchmark.files.cube_blocks import BLOCK_BYTES, blocks
+from benchmark.files.mapped_file import MappedFile
 from benchmark.fixed_split import FixedSplit
-from benchmark.mapped_file import MappedFile
 from hsicl_core.errors import SceneError
 
 _COLOUR = re.compile("#[0-9a-fA-F]{6}")
@@ -32,7 +32,7 @@ class Scene:
         wavelengths_nm: (bands,) centre wavelengths in nm, or None where unknown.
         provenance: a sentence on source, licence and credit; says so where labels are derived.
         fixed_splits: name -> published split, of those whose files are at hand; no part of the scene's hash.
-        georeference: where the pixels lie, as the files say it (see ``benchmark.georeference``), or None; no part of
+        georeference: where the pixels lie, as the files say it (``benchmark.files.georeference``), or None; no part of
             the scene's hash.
         colours: K colours ``#rrggbb`` for maps, or None for the usual ones; no part of the scene's hash.
 

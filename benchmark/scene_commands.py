@@ -98,10 +98,10 @@ def _fetch(arguments: argparse.Namespace) -> str:
 
 
 def _import(arguments: argparse.Namespace) -> str:
-    from benchmark.quick_look import draw_quick_look
-    from benchmark.raw_arrays import read_shape
-    from benchmark.scene_import import examine, read_class_names
-    from benchmark.scene_reading import ReadOptions
+    from benchmark.files.raw_arrays import read_shape
+    from benchmark.importing.quick_look import draw_quick_look
+    from benchmark.importing.scene_import import examine, read_class_names
+    from benchmark.importing.scene_reading import ReadOptions
 
     name = arguments.name
     options = ReadOptions(
@@ -150,10 +150,10 @@ def _synthesize(arguments: argparse.Namespace) -> str:
 
     from tqdm import tqdm
 
+    from benchmark.importing.scene_summary import describe
     from benchmark.scene_files import load_scene
-    from benchmark.scene_summary import describe
-    from benchmark.synthetic import import_synthetic, write_synthetic
-    from benchmark.synthetic_recipe import SyntheticRecipe
+    from benchmark.synthetic.recipe import SyntheticRecipe
+    from benchmark.synthetic.writing import import_synthetic, write_synthetic
 
     name = arguments.name
     known = {field.name for field in fields(SyntheticRecipe)}

@@ -8,8 +8,8 @@ import os
 from functools import partial
 from pathlib import Path
 
-from benchmark.download import ResumingDownloader, WrongContentError, extract_member
-from benchmark.file_search import FileSearch
+from benchmark.files.download import ResumingDownloader, WrongContentError, extract_member
+from benchmark.files.file_search import FileSearch
 from benchmark.registries import SCENES
 from benchmark.scenes.base import SceneCard, SceneFile, data_root
 from hsicl_core.errors import MissingPackageError, SceneError, SceneNotFoundError

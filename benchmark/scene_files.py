@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import split_key
+from benchmark.files.array_files import split_key
+from benchmark.importing.scene_import import imported_names, load_imported
+from benchmark.importing.scene_reading import ReadOptions, read_scene
+from benchmark.importing.scene_summary import SceneSummary, describe
 from benchmark.registries import SCENES
 from benchmark.scene import Scene
-from benchmark.scene_import import imported_names, load_imported
-from benchmark.scene_reading import ReadOptions, read_scene
-from benchmark.scene_summary import SceneSummary, describe
 from benchmark.scenes.base import data_root
 from hsicl_core.errors import InvalidValueError, UnknownNameError
 
@@ -51,7 +51,7 @@ def load_scene(
             a cube with its bands first, or a table of pixels, is understood where nothing else fits.
         order: ``"C"`` where the pixels of a flat cube or map run along rows, ``"F"`` where along columns (MATLAB).
         labels_are: ``"map"``, ``"mask"``, ``"one_hot"``, ``"abundances"``, or ``"auto"``; see
-            ``benchmark.label_forms.read_labels``.
+            ``benchmark.files.label_forms.read_labels``.
         unlabelled: the id of unlabelled pixels. Without it: NaN and negative ids, and if there are none, 0.
         class_names: K names in the order of the ids; without them those of the label file, or ``class <id>``.
         root: data root of named scenes; None takes ``data_root()``.

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.file_identity import digests
-from benchmark.file_search import FileSearch
-from benchmark.imported_scenes import CARD
+from benchmark.files.file_identity import digests
+from benchmark.files.file_search import FileSearch
+from benchmark.importing.imported_scenes import CARD
+from benchmark.importing.scene_summary import describe
 from benchmark.registries import SCENES
 from benchmark.scene import Scene
 from benchmark.scene_files import load_scene, scene_names
-from benchmark.scene_summary import describe
 from benchmark.scenes.base import FixedSplitFiles, SceneCard, data_root
 from hsicl_core.errors import UserError
 

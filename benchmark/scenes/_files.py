@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import list_arrays
-from benchmark.file_identity import digests
-from benchmark.file_search import FileSearch
+from benchmark.files.array_files import list_arrays
+from benchmark.files.file_identity import digests
+from benchmark.files.file_search import FileSearch
+from benchmark.files.stored_array import reading
 from benchmark.fixed_split import FixedSplit
-from benchmark.stored_array import reading
 from hsicl_core.errors import SceneError
 
 # Reading a file takes longer than its digests up to this size; of larger ones, arrays are mapped and not read.

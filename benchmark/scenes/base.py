@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.file_search import FileSearch
+from benchmark.files.file_search import FileSearch
+from benchmark.files.georeference import find_georeference
 from benchmark.fixed_split import FixedSplit
-from benchmark.georeference import find_georeference
 from benchmark.scene import Scene
 from benchmark.scenes._files import FixedSplitFiles, FoundFile, SceneFile
 from hsicl_core.errors import MissingPackageError, SceneError, SceneNotFoundError

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.raw_arrays import shaped_cube, shaped_labels
+from benchmark.files.raw_arrays import shaped_cube, shaped_labels
 from benchmark.scenes.base import SceneCard, SceneFile
 
 

@@ -32,7 +32,8 @@ REASONS = {
 CHILD = """
 import json, os, signal, sys, time
 import hsicl
-import benchmark.scene_import, h5py, matplotlib.figure, matplotlib.backends.backend_agg, scipy.io, tifffile, imagecodecs
+import benchmark.importing.scene_import
+import h5py, matplotlib.figure, matplotlib.backends.backend_agg, scipy.io, tifffile, imagecodecs
 from spectral.io import envi
 
 folder, cases = sys.argv[1], json.load(open(sys.argv[2]))
@@ -132,7 +133,7 @@ def test_a_file_of_someone_else_ends_in_one_line() -> None:
         cube, labels = write_npy(tiny_scene(height=20, width=24, bands=6), folder)
         Path(cube).chmod(0o600)
         code = (
-            "import os, sys, hsicl, benchmark.scene_import\n"
+            "import os, sys, hsicl, benchmark.importing.scene_import\n"
             "os.seteuid(65534)\n"
             "sys.exit(hsicl.main(['scenes', 'import', 'odd', '--cube', sys.argv[1], '--labels', sys.argv[2]]))"
         )

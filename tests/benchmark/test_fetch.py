@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import download
-from benchmark.download import WrongContentError, extract_member
+from benchmark.files import download
+from benchmark.files.download import WrongContentError, extract_member
 from benchmark.scene_fetch import fetch_card, fetch_scene
 from benchmark.scenes.base import SceneCard, SceneFile
 from hsicl_core.errors import MissingPackageError, SceneError, SceneNotFoundError, UnknownNameError
@@ -212,7 +212,7 @@ def test_a_killed_process_goes_on(card: SceneCard, site: Site, tmp_path: Path) -
     site.pause_s = 0.02
     part = tmp_path / "cube.npy.part"
     code = (
-        "from pathlib import Path; from benchmark.download import ResumingDownloader; from tqdm import tqdm;"
+        "from pathlib import Path; from benchmark.files.download import ResumingDownloader; from tqdm import tqdm;"
         f"ResumingDownloader(Path({str(part)!r}), None, tqdm)({site.address + '/cube.npy'!r}, 'never')"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import file_search
-from benchmark.file_identity import digests
-from benchmark.file_search import MOST_LEVELS, FileSearch
+from benchmark.files import file_search
+from benchmark.files.file_identity import digests
+from benchmark.files.file_search import MOST_LEVELS, FileSearch
 
 
 def make(root: Path, *paths: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.file_search import FileSearch
+from benchmark.files.file_search import FileSearch
 from benchmark.fixed_split import FixedSplit
 from benchmark.registries import SCENES
 from benchmark.scenes.base import FixedSplitFiles, SceneCard, SceneFile, data_root

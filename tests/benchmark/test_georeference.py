@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from benchmark.map_files import NO_CLASS, check_map_file, map_file_beside, write_map_files
+from benchmark.files.map_files import NO_CLASS, check_map_file, map_file_beside, write_map_files
+from benchmark.importing.scene_import import import_scene
 from benchmark.scene import Scene
 from benchmark.scene_files import load_scene
-from benchmark.scene_import import import_scene
 from hsicl_core.errors import InvalidValueError, SceneError
 from tests.scene_factory import tiny_scene
 from tests.scene_writers import raw_labels, write_npy, write_tiff

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmark.array_files import list_arrays
+from benchmark.files.array_files import list_arrays
 from benchmark.fixed_split import FixedSplit
 from benchmark.registries import SCENES
 from benchmark.scenes.base import data_root

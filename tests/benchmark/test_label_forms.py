@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark import label_forms
-from benchmark.label_forms import read_labels
+from benchmark.files import label_forms
+from benchmark.files.label_forms import read_labels
 from benchmark.scene_files import load_scene
 from hsicl_core.errors import InvalidValueError, SceneError
 from tests.scene_factory import tiny_scene

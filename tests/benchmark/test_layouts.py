@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.raw_arrays import arrange, arrangements
+from benchmark.files.raw_arrays import arrange, arrangements
 from hsicl_core.errors import SceneError
 
 # No side is the product of two others: a label map is never a table of pixels too.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark import Scene
-from benchmark.mapped_file import MappedFile
+from benchmark.files.mapped_file import MappedFile
 from hsicl_core.errors import SceneNotFoundError
 
 SHAPE = (300, 200, 10)

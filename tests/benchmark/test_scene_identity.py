@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import envi_files, matlab_files, numpy_files, stored_array, tiff_files
+from benchmark.files import envi_files, matlab_files, numpy_files, stored_array, tiff_files
+from benchmark.importing.scene_import import import_scene
+from benchmark.importing.scene_reading import ReadOptions, read_scene
 from benchmark.scene import Scene
 from benchmark.scene_files import load_scene
-from benchmark.scene_import import import_scene
-from benchmark.scene_reading import ReadOptions, read_scene
 from tests.scene_factory import tiny_scene
 from tests.scene_writers import CUBES, LABELS, raw_labels, write_mat73
 

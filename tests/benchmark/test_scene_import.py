@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark import cube_blocks, imported_scenes
-from benchmark.cube_blocks import blocks, cube_statistics
-from benchmark.cube_blocks import write_npy as write_cube
-from benchmark.quick_look import draw_quick_look, shown_bands, stretched
+from benchmark.files import cube_blocks
+from benchmark.files.cube_blocks import blocks, cube_statistics
+from benchmark.files.cube_blocks import write_npy as write_cube
+from benchmark.importing import imported_scenes
+from benchmark.importing.quick_look import draw_quick_look, shown_bands, stretched
+from benchmark.importing.scene_import import examine, import_scene
+from benchmark.importing.scene_reading import ReadOptions
 from benchmark.scene import Scene
 from benchmark.scene_files import load_scene, scene_names
-from benchmark.scene_import import examine, import_scene
-from benchmark.scene_reading import ReadOptions
 from hsicl_core.errors import InvalidValueError, SceneError
 from tests.scene_factory import tiny_scene
 from tests.scene_writers import abundances, raw_labels, write_envi, write_npy, write_npz

@@ -10,8 +10,8 @@ import pytest
 
 import hsicl
 from benchmark import scenes_readme
+from benchmark.importing.scene_import import import_scene
 from benchmark.registries import SCENES
-from benchmark.scene_import import import_scene
 from benchmark.scene_list import scenes_here, show_scene
 from benchmark.scenes.base import data_root
 from tests.scene_factory import tiny_scene

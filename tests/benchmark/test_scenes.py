@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.file_search import FileSearch
+from benchmark.files.file_search import FileSearch
 from benchmark.registries import SCENES
 from benchmark.scene_files import describe, load_scene
 from benchmark.scenes import _files

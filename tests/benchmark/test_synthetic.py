@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import hsicl
-from benchmark import synthetic
 from benchmark.scene import Scene
 from benchmark.scene_commands import _RECIPE_OPTIONS
 from benchmark.scene_files import load_scene
-from benchmark.synthetic import import_synthetic, synthetic_abundances, synthetic_scene, write_synthetic
-from benchmark.synthetic_ground import Cells, _counted_out
-from benchmark.synthetic_recipe import SyntheticRecipe
-from benchmark.synthetic_rows import SyntheticRows
+from benchmark.synthetic import writing
+from benchmark.synthetic.ground import Cells, _counted_out
+from benchmark.synthetic.recipe import SyntheticRecipe
+from benchmark.synthetic.rows import SyntheticRows
+from benchmark.synthetic.writing import import_synthetic, synthetic_abundances, synthetic_scene, write_synthetic
 from hsicl_core.errors import InvalidValueError, SceneError, UserError
 
 # Seven spectra of ten bands that no two of which are parallel.
@@ -94,7 +94,7 @@ def test_no_pixel_depends_on_the_block_it_is_made_in(block: int, start: int, len
 
 def test_no_pixel_depends_on_the_chunk_it_is_worked_on_in(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = synthetic_scene(real(**EVERYTHING)).hash
-    monkeypatch.setattr("benchmark.synthetic_rows.CHUNK_BYTES", 7 * 30 * 4)
+    monkeypatch.setattr("benchmark.synthetic.rows.CHUNK_BYTES", 7 * 30 * 4)
     assert synthetic_scene(real(**EVERYTHING)).hash == whole
 
 
@@ -559,7 +559,7 @@ def test_the_defaults_that_the_help_names_are_the_recipes() -> None:
 
 
 def test_progress_is_told_in_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(synthetic, "BLOCK_BYTES", 48 * 10 * 4 * 9)
+    monkeypatch.setattr(writing, "BLOCK_BYTES", 48 * 10 * 4 * 9)
     seen: list[tuple[int, int]] = []
     import_synthetic("field", recipe(), tmp_path, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == [48 * 10 * 4 * rows for rows in (9, 18, 27, 36, 40)]

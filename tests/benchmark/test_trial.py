@@ -28,7 +28,15 @@ OTHERS = {
     "scene": "other", "scene_hash": "00fe", "method": "other", "params": '{"a":2,"b":[0.1,null]}', "protocol": "other",
     "protocol_params": '{"c":0}', "seed": 10, "purpose": "search",
 }  # fmt: skip
-OTHER_SPLITS = {"rule": "block", "labels_per_class": 4, "val_per_class": 4, "patch_size": 9, "index": 0}
+OTHER_SPLITS = {
+    "rule": "block",
+    "labels_per_class": 4,
+    "val_per_class": 4,
+    "patch_size": 9,
+    "index": 0,
+    "labels_percent": 5.0,
+    "masks": "some_masks",
+}
 
 
 def sha(value: object) -> str:

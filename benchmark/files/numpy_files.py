@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim, room_for, unpacked_bytes
+from benchmark.files.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim, room_for, unpacked_bytes
 
 _MOST_MEMBERS = 1000
 _CHUNK_BYTES = 2**24

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.synthetic_ground import Ground, Ints, real_label_map
-from benchmark.synthetic_recipe import SHARES, SyntheticRecipe
-from benchmark.synthetic_spectra import class_spectra
+from benchmark.synthetic.ground import Ground, Ints, real_label_map
+from benchmark.synthetic.recipe import SHARES, SyntheticRecipe
+from benchmark.synthetic.spectra import class_spectra
 from hsicl_core.errors import InvalidValueError
 
 Floats = NDArray[np.float32]

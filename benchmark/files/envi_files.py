@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim
+from benchmark.files.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim
 from hsicl_core.errors import MissingPackageError, SceneError
 
 DATA_SUFFIXES = (".img", ".dat", ".bsq", ".bil", ".bip", ".raw", ".bin")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.scene import Scene
 from benchmark.scene_files import load_scene
-from benchmark.synthetic_recipe import SyntheticRecipe
+from benchmark.synthetic.recipe import SyntheticRecipe
 from hsicl_core.errors import InvalidValueError
 
 # Enough for the covariance of a class; of more, evenly chosen ones stand for all.

@@ -6,11 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.envi_files import DATA_SUFFIXES, header_beside, list_envi
-from benchmark.matlab_files import list_mat
-from benchmark.numpy_files import list_npy, list_npz
-from benchmark.stored_array import StoredArray, reading
-from benchmark.tiff_files import list_tiff
+from benchmark.files.envi_files import DATA_SUFFIXES, header_beside, list_envi
+from benchmark.files.matlab_files import list_mat
+from benchmark.files.numpy_files import list_npy, list_npz
+from benchmark.files.stored_array import StoredArray, reading
+from benchmark.files.tiff_files import list_tiff
 from hsicl_core.errors import SceneError, SceneNotFoundError
 
 __all__ = ["StoredArray", "find_header", "list_arrays", "reading", "split_key"]

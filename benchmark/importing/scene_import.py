@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.imported_scenes import (
+from benchmark.importing.imported_scenes import (
     Progress,
     imported_names,
     load_imported,
@@ -21,9 +21,9 @@ from benchmark.imported_scenes import (
     telling,
     write_imported,
 )
+from benchmark.importing.scene_reading import ReadOptions, SceneOfFiles, read_scene
+from benchmark.importing.scene_summary import SceneSummary, describe
 from benchmark.registries import SCENES
-from benchmark.scene_reading import ReadOptions, SceneOfFiles, read_scene
-from benchmark.scene_summary import SceneSummary, describe
 from benchmark.scenes.base import data_root as default_root
 from hsicl_core.errors import InvalidValueError, SceneError, SceneNotFoundError
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stored_array import (
+from benchmark.files.stored_array import (
     MAPPED_ABOVE_BYTES,
     MOST_WHOLE_BYTES,
     StoredArray,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim, room_for, unpacked_bytes
+from benchmark.files.stored_array import MAPPED_ABOVE_BYTES, StoredArray, check_claim, room_for, unpacked_bytes
 from hsicl_core.errors import MissingPackageError
 
 _UNCOMPRESSED = 1

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.cube_blocks import Tell, write_npy
+from benchmark.files.cube_blocks import Tell, write_npy
+from benchmark.files.stored_array import MAPPED_ABOVE_BYTES
 from benchmark.scene import Scene
-from benchmark.stored_array import MAPPED_ABOVE_BYTES
 from hsicl_core.errors import SceneError
 
 CARD = "scene.json"

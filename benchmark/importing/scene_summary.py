@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmark.cube_blocks import CubeStatistics, Tell, cube_statistics
+from benchmark.files.cube_blocks import CubeStatistics, Tell, cube_statistics
 from benchmark.scene import Scene
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import find_header, reading
+from benchmark.files.array_files import find_header, reading
 
 # ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams, GeoAsciiParams.
 GEOTIFF_TAGS = (33550, 33922, 34264, 34735, 34736, 34737)

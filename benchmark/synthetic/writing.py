@@ -13,12 +13,12 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.imported_scenes import write_imported
+from benchmark.importing.imported_scenes import write_imported
+from benchmark.importing.scene_import import check_new_name
 from benchmark.scene import Scene
-from benchmark.scene_import import check_new_name
 from benchmark.scenes.base import data_root as default_root
-from benchmark.synthetic_recipe import SyntheticRecipe
-from benchmark.synthetic_rows import SyntheticRows
+from benchmark.synthetic.recipe import SyntheticRecipe
+from benchmark.synthetic.rows import SyntheticRows
 from hsicl_core.checks import check_choice, check_integer
 from hsicl_core.errors import InvalidValueError, SceneError
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.array_files import StoredArray, list_arrays, reading, split_key
-from benchmark.georeference import find_colours, find_georeference
-from benchmark.label_forms import FORMS, read_labels
-from benchmark.raw_arrays import arrange, arrangements, check_layout
+from benchmark.files.array_files import StoredArray, list_arrays, reading, split_key
+from benchmark.files.georeference import find_colours, find_georeference
+from benchmark.files.label_forms import FORMS, read_labels
+from benchmark.files.raw_arrays import arrange, arrangements, check_layout
 from benchmark.scene import Scene
 from hsicl_core.errors import InvalidValueError, SceneError
 

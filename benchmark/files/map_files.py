@@ -24,7 +24,7 @@ class MapFile:
 
     Attributes:
         image: (height, width), class ids 1..K with 0 = none as uint8 or uint16, or float32.
-        georeference: see ``benchmark.georeference``; None for none.
+        georeference: see ``benchmark.files.georeference``; None for none.
         class_names: K + 1 names by id where the image holds class ids, else empty.
         colours: K + 1 colours (red, green, blue), 0..255, by id, or empty.
     """

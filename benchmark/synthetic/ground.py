@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.scene_files import load_scene
-from benchmark.synthetic_recipe import SyntheticRecipe
+from benchmark.synthetic.recipe import SyntheticRecipe
 from hsicl_core.errors import InvalidValueError
 
 Ints = NDArray[np.int16]

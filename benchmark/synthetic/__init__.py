@@ -1,0 +1,1 @@
+"""Synthetic scenes of any size: real class spectra mixed linearly over a real or generated label map."""
