@@ -14,8 +14,8 @@ _NOTE = (
     "Test OA in points with 95% intervals of the mean over splits and seeds (crossed, both random). Differences are "
     f"taken between splits of equal index and equal seeds, from the rule {GUARDED!r} with the same budget; "
     "'random' and 'buffered_random' train on the same pixels at the same index. Every kind of split tests on other "
-    "pixels, and rules that guard leave out classes that they cannot serve (see the last table): columns differ by more "
-    "than what was trained on. Under 'block' a larger budget comes from as few blocks as a small one."
+    "pixels, and rules that guard leave out classes that they cannot serve (see the last table): columns differ by "
+    "more than what was trained on. Under 'block' a larger budget comes from as few blocks as a small one."
 )
 
 
