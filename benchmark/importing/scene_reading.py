@@ -162,7 +162,9 @@ def _labels_from_file(source: str | Path, cube: StoredArray, options: ReadOption
     maps = [array for array in fitting if math.prod(array.shape) == max(array.shape) or len(array.shape) == 2]
     # A file's only array is what is meant; whether it fits is said where it is looked at.
     chosen = (numeric if len(numeric) == 1 else None) or (maps if len(maps) == 1 else fitting)
-    return _the_one(path, stored, key, chosen, f"label map for a cube of shape {cube.shape}", "biuf")
+    is_flat = options.shape is None and len(cube.shape) < 3
+    hint = " (it is flat: give --shape H,W,B)" if is_flat else ""
+    return _the_one(path, stored, key, chosen, f"label map for a cube of shape {cube.shape}{hint}", "biuf")
 
 
 def _fits(cube: StoredArray, labels: StoredArray, options: ReadOptions) -> bool:
