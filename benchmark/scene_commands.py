@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,8 +149,6 @@ def _bar(name: str) -> Iterator[Callable[[str, int, int], None]]:
 def _synthesize(arguments: argparse.Namespace) -> str:
     from dataclasses import fields
 
-    from tqdm import tqdm
-
     from benchmark.importing.scene_summary import describe
     from benchmark.scene_files import load_scene
     from benchmark.synthetic.recipe import SyntheticRecipe
@@ -158,17 +157,12 @@ def _synthesize(arguments: argparse.Namespace) -> str:
     name = arguments.name
     known = {field.name for field in fields(SyntheticRecipe)}
     recipe = SyntheticRecipe(**{key: value for key, value in vars(arguments).items() if key in known})
-    # On a terminal, and where it takes longer than a second.
-    with tqdm(desc=name, unit="B", unit_scale=True, delay=1, disable=None, leave=False) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with _bar(name) as bar:
+        progress = partial(bar, "writing")
         if arguments.files is None:
-            card = import_synthetic(name, recipe, progress=show)
+            card = import_synthetic(name, recipe, progress=progress)
         else:
-            cube, labels = write_synthetic(arguments.files, recipe, progress=show)
+            cube, labels = write_synthetic(arguments.files, recipe, progress=progress)
     if arguments.files is None:
         lines = describe(load_scene(name)).lines()
         return "\n".join([*lines, f"written: {card}; now --scene {name} works"])

@@ -217,7 +217,7 @@ def test_damaged_files_end_in_one_line_quickly(scene: Scene, tmp_path: Path) -> 
 def test_a_flat_cube_beside_labels_that_do_not_tell_its_sides_is_asked_for_them(tmp_path: Path) -> None:
     cube, labels = tmp_path / "cube.npy", tmp_path / "labels.npz"
     np.save(cube, np.random.default_rng(0).random((5, 12)))
-    np.savez(labels, one=np.arange(12).reshape(1, 12) % 3, other=np.zeros((7, 2)))
+    np.savez(labels, one=np.arange(12) % 3, other=np.zeros((7, 2)))
     with pytest.raises(SceneError, match=r"label map for a cube of shape \(5, 12\) \(it is flat: give --shape H,W,B\)"):
         load_scene(cube, labels)
     assert load_scene(cube, f"{labels}:one", shape=(3, 4, 5)).cube.shape == (3, 4, 5)
