@@ -23,6 +23,8 @@ from report.text import figure_text
 RIGHT, WRONG = "#6baed6", "#b2182b"
 # The longer side of a map, and of one more than twice as long as wide; the most dots on a side of the whole picture.
 _INCHES, _LONG_INCHES, _MOST_DOTS = 4.5, 9.0, 12_000
+# Rows or columns of a scene that are drawn at most.
+_MOST_PIXELS = 2500
 
 
 def draw_classification_map(
@@ -31,8 +33,8 @@ def draw_classification_map(
 ) -> Path:  # fmt: skip
     """Draw prediction, ground truth, errors and confidence beside each other and return ``path``.
 
-    Wide scenes are stacked, tall ones stand in a row. One pixel of the scene is one dot of the picture or more, up to
-    scenes of about 2500 pixels a side.
+    Wide scenes are stacked, tall ones stand in a row. One pixel of the scene is one dot of the picture or more; of scenes
+    with more than 2500 pixels a side every second or n-th row and column is drawn, and the title says so.
 
     Args:
         truth: (height, width) class indices, -1 = unlabelled.
@@ -47,6 +49,12 @@ def draw_classification_map(
         ReportError: the picture cannot be written there.
     """
     check_picture(path)
+    step = math.ceil(max(truth.shape) / _MOST_PIXELS)
+    if step > 1:
+        # matplotlib makes several copies of an image, in float64.
+        truth, predicted = truth[::step, ::step], predicted[::step, ::step]
+        confidence = None if confidence is None else confidence[::step, ::step]
+        title = f"{title} (one of {step} rows and columns)"
     colours = colours or class_colours(len(class_names))
     shades = ListedColormap([UNLABELLED, *colours])
     errors = np.where(truth < 0, 0, np.where(truth == predicted, 1, 2))

@@ -135,3 +135,20 @@ def test_fewer_classes_have_the_first_of_the_same_colours(n: int) -> None:
 
 def test_a_thousand_classes_have_a_thousand_colours() -> None:
     assert len(set(class_colours(1000))) == 1000
+
+
+def test_of_a_large_scene_rows_and_columns_are_left_out_and_the_title_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("report.maps._MOST_PIXELS", 40)
+    titles: list[str] = []
+    monkeypatch.setattr("report.maps.figure_text", lambda text, *given: titles.append(text) or text)
+    truth = np.zeros((60, 100), dtype=np.int64)
+    # What is drawn of every third row and column is right, what is left out is wrong.
+    predicted = np.ones_like(truth)
+    predicted[::3, ::3] = 0
+    path = draw_classification_map(truth, predicted, ["a", "b"], tmp_path / "map.png", title="large")
+    assert "large (one of 3 rows and columns)" in titles
+    picture = imread(path)[..., :3]
+    # The legend alone is left to show the colour of errors.
+    assert count(picture, WRONG) < count(picture, RIGHT) / 20
