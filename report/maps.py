@@ -33,8 +33,8 @@ def draw_classification_map(
 ) -> Path:  # fmt: skip
     """Draw prediction, ground truth, errors and confidence beside each other and return ``path``.
 
-    Wide scenes are stacked, tall ones stand in a row. One pixel of the scene is one dot of the picture or more; of scenes
-    with more than 2500 pixels a side every second or n-th row and column is drawn, and the title says so.
+    Wide scenes are stacked, tall ones stand in a row. One pixel of the scene is one dot of the picture or more; of
+    scenes with more than 2500 pixels a side every second or n-th row and column is drawn, and the title says so.
 
     Args:
         truth: (height, width) class indices, -1 = unlabelled.
