@@ -288,3 +288,12 @@ def test_more_clusters_than_pixels_is_a_failed_record_in_one_line() -> None:
     assert (record.status, record.error_type) == ("failed", "InvalidValueError")
     assert "use fewer clusters" in record.error
     assert "\n" not in record.error
+
+
+def test_a_source_that_needs_memory_says_so_where_the_features_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.methods._labelling.resident_limit", lambda: 2**10)
+    assert labels_of(make(pseudolabels="k_means")).shape == TRUTH.shape
+    with pytest.raises(InvalidValueError, match=r"HSICL_RESIDENT_MIB, or use one of: .*k_means.*random") as caught:
+        labels_of(make(pseudolabels="gaussian_mixture"))
+    assert "\n" not in str(caught.value)
+    assert f"GaussianMixturePseudoLabeler needs all {len(TRUTH)} x" in str(caught.value)

@@ -13,7 +13,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from hsicl_core import InvalidValueError, KMeansPseudoLabeler, MissingPackageError
+from hsicl_core.pseudolabels import _clustering
 from hsicl_core.pseudolabels._lloyd import k_means
+from hsicl_core.pseudolabels.base import PseudoLabeler
+from hsicl_core.pseudolabels.mini_batch_k_means import MiniBatchKMeansPseudoLabeler
 
 CENTRES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 30.0]])
 
@@ -159,3 +162,26 @@ def test_features_on_cuda_are_clustered_by_torch(monkeypatch: pytest.MonkeyPatch
     assert [features.device.type for features in given] == ["cuda"]
     KMeansPseudoLabeler(n_clusters=2).fit(torch.rand(5, 3))
     assert len(given) == 1
+
+
+@pytest.mark.parametrize("member", [KMeansPseudoLabeler, MiniBatchKMeansPseudoLabeler])
+def test_of_many_vectors_some_find_the_centres_and_all_are_labelled(
+    member: type[PseudoLabeler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+    truth = np.repeat(np.arange(3), 100)
+    vectors = torch.from_numpy((np.eye(3)[truth] * 20 + generator.normal(size=(300, 3))).astype(np.float32))
+    monkeypatch.setattr(_clustering, "MOST_FITTED", 60)
+    monkeypatch.setattr(_clustering, "_CHUNK", 32)
+    assert len(_clustering.fitted_on(vectors.numpy(), seed=1)) == 60
+    found = member(n_clusters=3, seed=1).fit(vectors)
+    # Those that find the centres come from all three groups, which lie in this order: every group is one label.
+    groups = [set(found.labels_[truth == group].tolist()) for group in range(3)]
+    assert [len(group) for group in groups] == [1, 1, 1]
+    assert set.union(*groups) == {0, 1, 2}
+    assert found.confidence_.shape == (300,)
+    assert float(found.confidence_.min()) > 0.5
+    again = member(n_clusters=3, seed=1).fit(vectors)
+    assert torch.equal(again.labels_, found.labels_)
+    assert torch.equal(again.confidence_, found.confidence_)
+    assert not np.array_equal(_clustering.fitted_on(vectors.numpy(), 1), _clustering.fitted_on(vectors.numpy(), 2))
