@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from hsicl_core.errors import InvalidValueError
+from hsicl_core.errors import InvalidValueError, UnknownNameError
 
 
 def check_choice(name: str, value: Any, choices: Collection[str]) -> None:
     """Raise InvalidValueError unless ``value`` is one of ``choices``."""
     if value not in choices:
         raise InvalidValueError(f"{name}={value!r} is not known: choose one of {', '.join(sorted(choices))}")
+
+
+def check_options(owner: str, options: Iterable[str], known: Collection[str]) -> None:
+    """Raise UnknownNameError unless all ``options`` are parameters of ``owner``, e.g. "view 'flip_rotate'"."""
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"parameter of {owner}:", option, known)
 
 
 def check_integer(name: str, value: Any, *, minimum: int, maximum: int | None = None, odd: bool = False) -> None:

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.methods.base import Fit, FitData, Method
-from hsicl_core.checks import check_integer
+from hsicl_core.checks import check_integer, check_options
 from hsicl_core.encoder import Encoder, ProjectionHead, n_learnt
-from hsicl_core.errors import InvalidValueError, UnknownNameError
+from hsicl_core.errors import InvalidValueError
 from hsicl_core.fine_tuning import class_scores, fine_tune
 from hsicl_core.losses.base import ContrastiveLoss
 from hsicl_core.miners.base import NegativeMiner
@@ -219,8 +219,5 @@ def labelled_pixels(data: FitData) -> tuple[Tensor, Tensor]:
 
 def _make_view(name: str, options: Mapping[str, Any]) -> View:
     member: Callable[..., View] = VIEWS.get(name)
-    known = inspect.signature(member).parameters
-    for option in options:
-        if option not in known:
-            raise UnknownNameError(f"parameter of view {name!r}:", option, known)
+    check_options(f"view {name!r}", options, inspect.signature(member).parameters)
     return member(**options)

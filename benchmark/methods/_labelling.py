@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmark.methods._mined import MiningMethod
 from benchmark.methods.base import FitData
 from benchmark.trial import canonical_json, derived_seed
-from hsicl_core.checks import check_choice, check_integer, check_number
-from hsicl_core.errors import InvalidValueError, UnknownNameError
+from hsicl_core.checks import check_choice, check_integer, check_number, check_options
+from hsicl_core.errors import InvalidValueError
 from hsicl_core.label_noise import replace_labels
 from hsicl_core.objective import Labelling
 from hsicl_core.preprocessing import principal_components, window_mean
@@ -160,9 +160,7 @@ def make_source(name: str, *, n_clusters: int, seed: int, options: Mapping[str, 
     member: Callable[..., PseudoLabeler] = PSEUDO_LABELERS.get(name)
     known = inspect.signature(member).parameters
     usual = {"n_clusters": n_clusters, "seed": seed}
-    for option in options:
-        if option not in known or option in usual:
-            raise UnknownNameError(f"parameter of pseudolabel source {name!r}:", option, known.keys() - usual)
+    check_options(f"pseudolabel source {name!r}", options, known.keys() - usual)
     return member(**{key: value for key, value in usual.items() if key in known}, **options)
 
 

@@ -40,8 +40,12 @@ def test_a_large_mapped_cube_is_not_copied(cube: np.memmap) -> None:
     assert again.cube.dtype == cube.dtype
 
 
-def test_views_arrays_and_small_maps_are_copied(cube: np.memmap, monkeypatch: pytest.MonkeyPatch) -> None:
-    for view in (cube[::2], cube[:, ::-1], np.array(cube), cube.transpose(1, 0, 2)):
+def test_views_arrays_and_small_maps_are_copied(
+    cube: np.memmap, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "columns.npy", np.asfortranarray(cube))
+    in_columns = np.load(tmp_path / "columns.npy", mmap_mode="r")
+    for view in (cube[::2], cube[:, ::-1], np.array(cube), cube.transpose(1, 0, 2), in_columns):
         assert MappedFile.of(view) is None
         assert np.array_equal(pickle.loads(pickle.dumps(scene(view))).cube, view)
     monkeypatch.setenv("HSICL_RESIDENT_MIB", "2")
