@@ -19,6 +19,7 @@ from hsicl_core.fine_tuning import class_scores
 def test_standardised_rows_are_those_of_the_formula(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "_CHUNK", chunk)
     embedding = (np.random.default_rng(0).normal(size=(60, 4)) * [1, 10, 0.1, 0] + [5, -3, 0, 2]).astype(np.float32)
+    embedding[1, 3] = 99
     pixels = np.arange(0, 60, 3)
     seen = embedding[pixels].astype(np.float64)
     deviation = seen.std(axis=0)
@@ -26,7 +27,7 @@ def test_standardised_rows_are_those_of_the_formula(chunk: int, monkeypatch: pyt
     found = Standardized(embedding, pixels)[np.arange(60)]
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:, :3], expected, rtol=1e-5, atol=1e-5)
-    # A constant dimension tells nothing.
+    # A dimension that is constant over these pixels tells nothing, of others either.
     assert np.all(found[:, 3] == 0)
 
 
