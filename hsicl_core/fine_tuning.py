@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hsicl_core.encoder import Encoder
 from hsicl_core.patches import PatchSource
 from hsicl_core.rows import empty
 from hsicl_core.training import Steps, Training, batches, finite
@@ -16,13 +15,13 @@ from hsicl_core.views.base import View, apply_views
 
 
 def fine_tune(
-    encoder: Encoder, classifier: nn.Module, source: PatchSource, pixels: Tensor, labels: Tensor, *,
+    encoder: nn.Module, classifier: nn.Module, source: PatchSource, pixels: Tensor, labels: Tensor, *,
     views: Sequence[View], training: Training, generator: torch.Generator,
 ) -> list[tuple[str, int, float]]:  # fmt: skip
     """Train ``encoder`` and ``classifier`` in place; afterwards they are in evaluation mode.
 
     Args:
-        encoder: pretrained or not, on the device of ``source``.
+        encoder: from patches to embeddings, pretrained or not, on the device of ``source``.
         classifier: maps embeddings to class scores.
         source: patches of the scene.
         pixels: (m,) int64 flat indices of labelled pixels.

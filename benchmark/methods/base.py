@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,6 +13,9 @@ from torch import Tensor
 from benchmark.memo import ScopedMemo
 from hsicl_core.observing import Observer
 from hsicl_core.rows import Rows
+
+# What a method is to the comparison, in the order in which a reader meets them.
+KINDS = ("trivial", "classical", "supervised", "self_supervised", "ours", "bound", "other")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +72,17 @@ class Method(ABC):
         sees_labels: the labels its fit may see: ``"none"``, ``"train"``, or ``"all"`` (a bound, set apart in tables).
         classifies: whether its fit gives class scores of its own beside the embedding.
         fine_tunes: whether its fit gives a network that can be trained on with labels.
+        kind: one of ``KINDS``; a bound is what sees all labels, and nothing else.
+        protocols: registered names of the protocols that score it on the leaderboard.
+        search_space: parameter -> the values that tuning may choose from, the same on every scene. The defaults are
+            always tried, whether they are among them or not.
         transductive: whether its fit may see the spectra of test pixels. If not, it is given no pixel whose patch
             holds a test or validation pixel.
     """
 
+    kind: ClassVar[str] = "other"
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     sees_labels: ClassVar[str] = "none"
     classifies: ClassVar[bool] = False
     fine_tunes: ClassVar[bool] = False

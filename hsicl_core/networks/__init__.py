@@ -1,0 +1,1 @@
+"""Networks of the supervised entrants: one architecture per file."""
