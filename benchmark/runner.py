@@ -134,6 +134,7 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
 def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> RunRecord:
     clock = time.perf_counter()
     classifier = choose_classifier(trial, scene, fitted)
+    choose_s = time.perf_counter() - clock
     split = classifier.split
 
     def confusion(pixels: NDArray[np.int64]) -> list[list[int]]:
@@ -154,7 +155,7 @@ def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> Ru
         leakage=leakage(split, scene.labels.shape), leakage_val=leakage(split, scene.labels.shape, part="val"),
         confusion_val=confusion_val, confusion_test=confusion_test,
         chosen_json=canonical_json(classifier.chosen.parameters),
-        n_shared=n_shared, protocol_s=time.perf_counter() - clock,
+        n_shared=n_shared, choose_s=choose_s, protocol_s=time.perf_counter() - clock,
     )  # fmt: skip
 
 
@@ -180,6 +181,7 @@ def identity_columns(trial: Trial) -> dict[str, Any]:
         "protocol_params_json": trial.protocol_params,
         "seed": trial.seed,
         "sees_labels": METHODS.get(trial.method).sees_labels,
+        "kind": METHODS.get(trial.method).kind,
     }
 
 

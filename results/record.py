@@ -41,6 +41,7 @@ class RunRecord:
     labels_percent: float | None = None
     masks: str | None = None
     purpose: str = "trial"
+    kind: str | None = None
     transductive: bool | None = None
     class_names: list[str] | None = None
     n_train: int | None = None
@@ -65,6 +66,7 @@ class RunRecord:
     n_shared: int | None = None
     embed_s: float | None = None
     protocol_s: float | None = None
+    choose_s: float | None = None
     peak_memory_mib: float | None = None
     device: str | None = None
     device_name: str | None = None

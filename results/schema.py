@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from results.errors import SchemaError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _MATRIX = pa.list_(pa.list_(pa.int64()))
 _CURVES = pa.list_(pa.struct([("name", pa.string()), ("step", pa.int64()), ("value", pa.float64())]))
@@ -46,6 +46,7 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("leakage", pa.float64(), "share of test pixels whose patch shares a pixel with a training patch"),
     ("leakage_val", pa.float64(), "share of validation pixels whose patch shares a pixel with a training patch"),
     ("method", pa.string(), "name of the method"),
+    ("kind", pa.string(), "what the method is to the comparison, e.g. 'classical' or 'bound'; null in old rows"),
     ("params_json", pa.string(), "all parameters of the method, defaults filled in, as canonical JSON"),
     ("protocol", pa.string(), "name of the protocol that scored it"),
     ("protocol_params_json", pa.string(), "all parameters of the protocol, as canonical JSON"),
@@ -65,7 +66,12 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("fit_s", pa.float64(), "seconds to fit (shared by n_shared trials)"),
     ("n_shared", pa.int32(), "trials of this run that share the fit"),
     ("embed_s", pa.float64(), "seconds to embed the scene"),
-    ("protocol_s", pa.float64(), "seconds to train and apply the protocol"),
+    (
+        "protocol_s",
+        pa.float64(),
+        "seconds to train the protocol's classifier and apply it to validation and test pixels",
+    ),
+    ("choose_s", pa.float64(), "those of protocol_s to train and choose the classifier; null in old rows"),
     ("peak_memory_mib", pa.float64(), "peak memory: of the process on CPU, of the allocator on CUDA, in MiB"),
     ("device", pa.string(), "'cpu' or 'cuda'"),
     ("device_name", pa.string(), "name of the processor or accelerator"),
@@ -81,7 +87,7 @@ SCHEMA = pa.schema([pa.field(name, kind) for name, kind, _ in COLUMNS])
 
 # Columns that a rerun may change without the result being another one.
 VOLATILE_COLUMNS = (
-    "fit_s", "n_shared", "embed_s", "protocol_s", "peak_memory_mib", "device_name", "host", "started_utc", "commit",
+    "fit_s", "n_shared", "embed_s", "protocol_s", "choose_s", "peak_memory_mib", "device_name", "host", "started_utc", "commit",
     "dirty", "versions",
 )  # fmt: skip
 
@@ -96,6 +102,11 @@ def _to_version_3(table: pa.Table) -> pa.Table:
     return _with_nulls(table, "labels_percent", "masks", "dropped", "noted")
 
 
+def _to_version_4(table: pa.Table) -> pa.Table:
+    """Rows of version 3 do not say of what kind a method is, nor which of a protocol's seconds trained it."""
+    return _with_nulls(table, "kind", "choose_s")
+
+
 def _with_nulls(table: pa.Table, *names: str) -> pa.Table:
     for name in names:
         table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
@@ -103,7 +114,7 @@ def _with_nulls(table: pa.Table, *names: str) -> pa.Table:
 
 
 # MIGRATIONS[v] turns the columns of version v into those of version v + 1; ``migrate`` sets schema_version itself.
-MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {1: _to_version_2, 2: _to_version_3}
+MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
 
 
 def migrate(table: pa.Table, origin: str) -> pa.Table:
