@@ -74,23 +74,27 @@ def _add_sweep(commands: Any) -> None:
     command.add_argument("--scheduler", default="none", metavar="none|asha|sha")
     command.add_argument("--n-configs", type=int, default=16, metavar="N", help="suggestions of a search")
     command.add_argument("--search-seed", type=int, default=0, metavar="N")
+    command.add_argument("--seeds", type=int, metavar="N")
+    command.add_argument("--splits", type=int, metavar="N")
     _add_running(command)
     command.set_defaults(run=_sweep)
 
 
 def _add_bench(commands: Any) -> None:
-    command = commands.add_parser("bench", help="run the leaderboard's trials")
+    command = commands.add_parser("bench", help="tune and run the leaderboard's entrants")
     command.add_argument("--method", action="append", default=[], metavar="M", help="default: all")
-    command.add_argument("--protocol", action="append", default=[], metavar="P", help="default: all")
+    command.add_argument("--kind", action="append", default=[], metavar="K", help="methods of a kind, e.g. classical")
+    command.add_argument("--protocol", action="append", default=[], metavar="P", help="default: the method's own")
+    command.add_argument("--configs", type=int, default=1, metavar="N", help="tried per entrant before; default: 1")
+    command.add_argument("--repeats", type=int, default=5, metavar="N", help="each its own split and seed; default: 5")
+    command.add_argument("--rule", action="append", default=[], metavar="RULE", help="split rule; default: block")
     _add_trial(command)
     _add_running(command)
-    command.set_defaults(run=_bench, seeds=1, splits=5)
+    command.set_defaults(run=_bench)
 
 
 def _add_running(command: argparse.ArgumentParser) -> None:
     command.add_argument("--scene", action="append", default=[], metavar="NAME")
-    command.add_argument("--seeds", type=int, metavar="N")
-    command.add_argument("--splits", type=int, metavar="N")
     command.add_argument("--executor", default="ray", metavar="loop|ray")
     command.add_argument("--address", metavar="auto|HOST:PORT", help="of a Ray cluster; default: this machine")
     command.add_argument("--gpus-per-trial", type=float, default=0.0, metavar="X")
@@ -101,7 +105,6 @@ def _add_running(command: argparse.ArgumentParser) -> None:
 
 def _add_trial(command: argparse.ArgumentParser) -> None:
     command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="parameter of methods with it")
-    command.add_argument("--rule", metavar="block|buffered_random|random|given", help="split rule; default: block")
     budget = command.add_mutually_exclusive_group()
     budget.add_argument("--labels-per-class", type=int, default=10, metavar="N")
     budget.add_argument("--labels-percent", type=float, metavar="P", help="of every class")
@@ -127,6 +130,7 @@ def _add_map(commands: Any) -> None:
     command.add_argument("--method", required=True, metavar="M")
     command.add_argument("--protocol", default="linear", metavar="P")
     command.add_argument("--seed", type=int, default=0, metavar="N")
+    command.add_argument("--rule", metavar="block|buffered_random|random|given", help="split rule; default: block")
     _add_trial(command)
     command.add_argument("--split-index", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
@@ -157,21 +161,20 @@ def _sweep(arguments: argparse.Namespace) -> int | str:
 
 
 def _bench(arguments: argparse.Namespace) -> int | str:
-    from sweeps import launch, read_axis_options
-    from sweeps.bench import plan_bench
+    from sweeps import read_axis_options
+    from sweeps.bench import Bench, chosen_methods, lines_of, run_bench
 
     scenes = _load_scenes(arguments.scene or ["indian_pines"])
-    trials = plan_bench(
-        scenes, methods=arguments.method, protocols=arguments.protocol, split=_split(arguments),
-        n_seeds=arguments.seeds, n_splits=arguments.splits, settings=read_axis_options(arguments.set),
+    lines = lines_of(
+        scenes, [_split(arguments, rule) for rule in arguments.rule or [None]], protocols=arguments.protocol,
+        methods=chosen_methods(arguments.method, arguments.kind), settings=read_axis_options(arguments.set),
     )  # fmt: skip
-    if arguments.dry_run:
-        return _plan_text(arguments, "bench", trials, "How do the entrants compare?")
+    bench = Bench(lines=lines, scenes=scenes, n_configs=arguments.configs, n_repeats=arguments.repeats)
     store = _store(arguments, "bench")
-    outcome = launch(
-        trials, store, scenes, _executor(arguments), device=arguments.device, stream=sys.stderr, label="bench"
-    )
-    return _status(outcome, store.uri)
+    if arguments.dry_run:
+        trials = [*bench.searches(), *bench.repeats(store)]
+        return _plan_text(arguments, "bench", trials, "How do the entrants compare?")
+    return _status(run_bench(bench, store, _executor(arguments), device=arguments.device, stream=sys.stderr), store.uri)
 
 
 def _leaderboard(arguments: argparse.Namespace) -> str:
@@ -194,11 +197,12 @@ def _map(arguments: argparse.Namespace) -> str:
     from report.maps import check_picture, draw_classification_map
     from report.palette import class_colours
     from sweeps import read_axis_options
-    from sweeps.bench import read_settings
+    from sweeps.overrides import read_settings
 
     scene = load_scene(arguments.scene)
     trial = plan_trial(
-        scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed, split=_split(arguments),
+        scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed,
+        split=_split(arguments, arguments.rule),
         params=read_settings(arguments.method, read_axis_options(arguments.set)),
     )  # fmt: skip
     out = Path(arguments.out or f"{scene.name}_{arguments.method}.png")
@@ -232,11 +236,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     return 0 if all(finding.is_ok for finding in findings) else 1
 
 
-def _split(arguments: argparse.Namespace) -> Any:
+def _split(arguments: argparse.Namespace, rule: str | None) -> Any:
     from benchmark import SplitSpec
 
     return SplitSpec(
-        rule=arguments.rule or ("block" if arguments.masks is None else "given"), masks=arguments.masks,
+        rule=rule or ("block" if arguments.masks is None else "given"), masks=arguments.masks,
         labels_per_class=arguments.labels_per_class, labels_percent=arguments.labels_percent,
         patch_size=arguments.patch_size, index=arguments.split_index,
     )  # fmt: skip

@@ -1,74 +1,210 @@
-"""The leaderboard's trials: every entrant under the same splits, seeds and protocols."""
+"""The leaderboard's trials: every entrant tuned by the same number of trials, then repeated on the same splits.
+
+A line of the leaderboard is a method under a protocol, on one scene under one kind of split. Tuning tries the line's
+defaults and configurations drawn from the method's search space on a split and a seed of their own, scored on that
+split's validation pixels only (rows of purpose ``"search"``). The best one runs again as ordinary trials: repeat r has
+split r and seed r.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import dataclasses
+import itertools
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TextIO
 
-from benchmark import METHODS, PROTOCOLS, InvalidValueError, Scene, SplitSpec, Trial, UnknownNameError
+from benchmark import METHODS, PROTOCOLS, Scene, SplitSpec, Trial, UnknownNameError, plan_trial
+from benchmark.methods.base import KINDS
 from benchmark.planning import can_score, parameter_names
-from sweeps.overrides import read_values
-from sweeps.sweep import Control, Sweep, plan
+from benchmark.trial import canonical_json, derived_seed
+from hsicl_core.checks import check_choice, check_integer
+from results import ResultStore
+from sweeps.executors.base import Executor
+from sweeps.launcher import Outcome, launch
+from sweeps.overrides import read_settings
+from sweeps.search import validation_accuracies
+
+# Split and seed of the tuning; no repeat has them.
+TUNING_INDEX = 999
+
+Params = Mapping[str, Any]
 
 
-def plan_bench(
-    scenes: Mapping[str, Scene], *, methods: Sequence[str] = (), protocols: Sequence[str] = (),
-    split: SplitSpec | None = None, n_seeds: int = 1, n_splits: int = 5, settings: Mapping[str, str] | None = None,
-) -> list[Trial]:  # fmt: skip
-    """Return the trials of every method under every protocol on every scene; those of one fit come together.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the leaderboard, before it is tuned.
+
+    Attributes:
+        scene: name of the scene.
+        split: how pixels are divided; its index is ignored.
+        method: registered name.
+        protocol: registered name.
+        fixed: parameters of the method that the user set; they are not tuned.
+    """
+
+    scene: str
+    split: SplitSpec
+    method: str
+    protocol: str
+    fixed: Params = field(default_factory=dict)
+
+    def candidates(self, n_configs: int) -> list[dict[str, Any]]:
+        """Return up to ``n_configs`` different configurations: the defaults, then draws from the search space.
+
+        The draws depend on the method alone, so they are the same on every scene, split and protocol.
+        """
+        space = {name: values for name, values in self._space().items() if name not in self.fixed}
+        combinations = [dict(zip(space, values, strict=True)) for values in itertools.product(*space.values())]
+        random.Random(derived_seed("tuning", self.method)).shuffle(combinations)
+        found: dict[str, dict[str, Any]] = {}
+        for params in ({}, *combinations):
+            found.setdefault(self._identity(params), {**self.fixed, **params})
+        return list(found.values())[:n_configs]
+
+    def trial(self, scene: Scene, params: Params, index: int, purpose: str = "trial") -> Trial:
+        """Return the trial of one configuration with split and seed ``index``."""
+        return plan_trial(
+            scene, method=self.method, params=params, protocol=self.protocol, seed=index, purpose=purpose,
+            split=dataclasses.replace(self.split, index=index),
+        )  # fmt: skip
+
+    def _space(self) -> Mapping[str, tuple[Any, ...]]:
+        return METHODS.get(self.method).search_space
+
+    def _identity(self, params: Params) -> str:
+        return canonical_json(dataclasses.asdict(METHODS.get(self.method)(**{**self.fixed, **params})))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """All lines of a leaderboard, and how they are tuned and repeated.
+
+    Attributes:
+        lines: as ``lines_of`` gives them.
+        scenes: scenes by name, all that the lines name.
+        n_configs: configurations tried per line, >= 1; with 1 the defaults run untuned.
+        n_repeats: trials of the chosen configuration, >= 1 and at most ``TUNING_INDEX``.
+
+    Raises:
+        InvalidValueError: a count outside its range.
+    """
+
+    lines: tuple[Line, ...]
+    scenes: Mapping[str, Scene]
+    n_configs: int = 1
+    n_repeats: int = 5
+
+    def __post_init__(self) -> None:
+        check_integer("n_configs", self.n_configs, minimum=1)
+        check_integer("n_repeats", self.n_repeats, minimum=1, maximum=TUNING_INDEX)
+
+    def searches(self) -> list[Trial]:
+        """Return the tuning's trials; none where nothing is tuned. A line with one candidate has nothing to choose."""
+        return [trial for line in self.lines for _, trial in self._tried(line)]
+
+    def repeats(self, store: ResultStore) -> list[Trial]:
+        """Return the trials of every line's choice, its defaults where no tuning trial of it has a score.
+
+        Args:
+            store: where the tuning's rows are.
+        """
+        accuracies = validation_accuracies(store) if store.exists() else {}
+        trials: list[Trial] = []
+        for line in self.lines:
+            # Of equal ones the first, so the defaults before what was drawn.
+            scored = [(accuracies.get(trial.trial_id, -1.0), params) for params, trial in self._tried(line)]
+            chosen = max(scored, key=lambda pair: pair[0])[1] if scored else line.fixed
+            trials += [line.trial(self.scenes[line.scene], chosen, index) for index in range(self.n_repeats)]
+        return trials
+
+    def _tried(self, line: Line) -> Iterator[tuple[Params, Trial]]:
+        candidates = line.candidates(self.n_configs)
+        for params in candidates if len(candidates) > 1 else ():
+            yield params, line.trial(self.scenes[line.scene], params, TUNING_INDEX, "search")
+
+
+def chosen_methods(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """Return the methods of these names and those of these kinds; all where neither is given.
+
+    Raises:
+        UnknownNameError: no such method.
+        InvalidValueError: no such kind.
+    """
+    for kind in kinds:
+        check_choice("kind", kind, KINDS)
+    of_kinds = [name for name in METHODS.names() if METHODS.get(name).kind in kinds]
+    return list(dict.fromkeys([*names, *of_kinds] if names or kinds else METHODS.names()))
+
+
+def lines_of(
+    scenes: Iterable[str], splits: Sequence[SplitSpec], *, methods: Sequence[str], protocols: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> tuple[Line, ...]:  # fmt: skip
+    """Return the lines of every method on every scene under every kind of split.
 
     Args:
-        scenes: scenes by name.
-        methods: registered names; none takes all.
-        protocols: registered names; none takes all. A method is scored by those that can score it.
-        split: how pixels are divided; its index is ignored.
-        n_seeds: seeds per method, >= 1.
-        n_splits: splits per seed, >= 1.
+        scenes: names of scenes.
+        splits: how pixels are divided.
+        methods: registered names.
+        protocols: registered names, each for the methods that it can score; none takes each method's own.
         settings: parameter -> text of its value, set in every method that has the parameter.
 
     Raises:
         UserError: a name or value that does not exist or is out of range, or a parameter that no method has.
     """
-    chosen = list(dict.fromkeys(methods or METHODS.names()))
-    known = sorted({parameter for name in chosen for parameter in parameter_names(METHODS.get(name))})
+    known = sorted({parameter for name in methods for parameter in parameter_names(METHODS.get(name))})
     for parameter in settings or {}:
         if parameter not in known:
             raise UnknownNameError("parameter", parameter, known)
-    trials: list[Trial] = []
-    for method in chosen:
-        own = {key: text for key, text in (settings or {}).items() if key in parameter_names(METHODS.get(method))}
-        first, *others = (
-            Control(method=method, params=read_settings(method, own), protocol=protocol)
-            for protocol in _scoring(method, list(dict.fromkeys(protocols or PROTOCOLS.names())))
-        )
-        sweep = Sweep(
-            name="bench", question="How do the entrants compare?", method=first.method, params=first.params,
-            protocol=first.protocol or "", controls=tuple(others), scenes=tuple(scenes),
-            split_specs=(split or SplitSpec(),), n_seeds=n_seeds, n_splits=n_splits,
-        )  # fmt: skip
-        trials += plan(sweep, scenes)
-    return trials
+    lines = []
+    for scene in scenes:
+        for method in methods:
+            own = {key: text for key, text in (settings or {}).items() if key in parameter_names(METHODS.get(method))}
+            fixed = read_settings(method, own)
+            for protocol in _scoring(method, list(dict.fromkeys(protocols))):
+                lines += [
+                    Line(scene=scene, split=split, method=method, protocol=protocol, fixed=fixed) for split in splits
+                ]
+    return tuple(lines)
+
+
+def run_bench(
+    bench: Bench, store: ResultStore, executor: Executor, *, device: str = "auto", stream: TextIO | None = None
+) -> Outcome:
+    """Tune every line, then repeat its choice; what the store holds already is not run again.
+
+    Args:
+        bench: the lines.
+        store: where records go.
+        executor: runs the trials.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        stream: where progress goes, or None for silence.
+
+    Returns:
+        Counts of the repeats; the tuning's rows are in the store only.
+
+    Raises:
+        UserError, StoreError: see ``launch``.
+    """
+
+    def run(trials: Sequence[Trial], label: str) -> Outcome:
+        return launch(trials, store, bench.scenes, executor, device=device, stream=stream, label=label)
+
+    # What cannot be planned is told before anything runs.
+    bench.repeats(store)
+    with executor.session():
+        searches = bench.searches()
+        if searches and (tuning := run(searches, "bench: tuning")).interrupted:
+            return tuning
+        return run(bench.repeats(store), "bench")
 
 
 def _scoring(method: str, protocols: Sequence[str]) -> Sequence[str]:
-    """Return the protocols that can score the method; all where none can, so that planning says why."""
+    """Return the protocols that can score the method; all that are asked for where none can: planning says why."""
+    if not protocols:
+        return METHODS.get(method).protocols
+    for protocol in protocols:
+        PROTOCOLS.get(protocol)
     return [protocol for protocol in protocols if can_score(protocol, method)] or protocols
-
-
-def read_settings(method: str, settings: Mapping[str, str]) -> dict[str, Any]:
-    """Return parameter -> value, each read from text by the type of the method's parameter.
-
-    Raises:
-        UnknownNameError: the method has no such parameter.
-        InvalidValueError: a value is not of the parameter's type, or there is more than one.
-    """
-    known = parameter_names(METHODS.get(method))
-    values = {}
-    for name, text in settings.items():
-        if name not in known:
-            raise UnknownNameError(f"parameter of {method}", name, known)
-        read = read_values(method, name, text)
-        if len(read) != 1:
-            raise InvalidValueError(f"--set {name}={text}: one value is needed, got {len(read)}: write {name}=VALUE")
-        values[name] = read[0]
-    return values

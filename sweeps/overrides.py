@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmark import METHODS, InvalidValueError, UnknownNameError
@@ -66,6 +66,25 @@ def read_values(method: str, name: str, text: str) -> tuple[Any, ...]:
             "values into a sweep definition"
         )
     return tuple(dict.fromkeys(_read(name, item.strip(), kinds) for item in text.split(",")))
+
+
+def read_settings(method: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return parameter -> value, each read from text by the type of the method's parameter.
+
+    Raises:
+        UnknownNameError: the method has no such parameter.
+        InvalidValueError: a value is not of the parameter's type, or there is more than one.
+    """
+    known = [parameter.name for parameter in dataclasses.fields(METHODS.get(method))]
+    values = {}
+    for name, text in settings.items():
+        if name not in known:
+            raise UnknownNameError(f"parameter of {method}", name, known)
+        read = read_values(method, name, text)
+        if len(read) != 1:
+            raise InvalidValueError(f"--set {name}={text}: one value is needed, got {len(read)}: write {name}=VALUE")
+        values[name] = read[0]
+    return values
 
 
 def _kinds(hint: Any) -> list[Any]:

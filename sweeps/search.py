@@ -58,7 +58,7 @@ class _Search:
         outcome = self.launch_batch([trial for trials in planned for trial in trials], label=label)
         if outcome.interrupted:
             raise KeyboardInterrupt
-        accuracies = _validation_accuracies(self.store)
+        accuracies = validation_accuracies(self.store)
         return [_mean(trials, accuracies) for trials in planned]
 
 
@@ -246,7 +246,8 @@ def _ranked(task: _Search, scored: Sequence[tuple[Configuration, float]]) -> lis
     return [params for params, _ in sorted(finite, key=lambda pair: -pair[1])]
 
 
-def _validation_accuracies(store: ResultStore) -> dict[str, float]:
+def validation_accuracies(store: ResultStore) -> dict[str, float]:
+    """Return trial_id -> validation OA of all trials of the store that are ok."""
     table = store.read().select(["trial_id", "status", "confusion_val"])
     rows = (row for row in table.to_pylist() if row["status"] == "ok")
     return {row["trial_id"]: overall_accuracy(row["confusion_val"]) for row in rows}

@@ -49,6 +49,9 @@ def _files(folder):
         ("bench --scene field --labels-per-class 5000", ["5000", "use at most"]),
         ("bench --scene field --labels-per-class 0", ["labels_per_class", "0"]),
         ("bench --scene field --method svmm", ["'svmm'", "unknown method"]),
+        ("bench --scene field --kind classic", ["'classic'", "classical"]),
+        ("bench --scene field --method raw_spectra --configs 0", ["n_configs", "0"]),
+        ("bench --scene field --method raw_spectra --repeats 1000", ["n_repeats", "999"]),
         ("bench --scene field --set steps=x", ["'x'", "integer"]),
         ("bench --scene field --set stepz=3", ["'stepz'", "'steps'"]),
         ("bench --scene field --patch-size 4", ["patch_size", "odd"]),
@@ -147,7 +150,7 @@ def test_an_unwritable_store_is_refused_before_anything_runs(field, capsys):
 
 def test_bench_leaderboard_report_and_map(field, capsys):
     bench = (
-        "bench --scene field --executor loop --protocol linear --method raw_spectra --method nt_xent --splits 2 "
+        "bench --scene field --executor loop --protocol linear --method raw_spectra --method nt_xent --repeats 2 "
         "--set steps=2 --set batch_size=16 --set n_components=8 --labels-per-class 3 --store store"
     )
     assert hsicl.main(shlex.split(bench)) == 0
@@ -167,7 +170,7 @@ def test_bench_leaderboard_report_and_map(field, capsys):
 def test_a_failing_trial_gives_status_1(field, capsys):
     # More components than the scene's 12 bands: only the fit can know.
     command = (
-        "bench --scene field --executor loop --protocol knn --method nt_xent --splits 1 --set n_components=50 "
+        "bench --scene field --executor loop --protocol knn --method nt_xent --repeats 1 --set n_components=50 "
         "--labels-per-class 3 --store store"
     )
     assert hsicl.main(shlex.split(command)) == 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 
@@ -63,6 +64,8 @@ class Noisy(Method):
     spoils_cube: bool = False
     steps: int = 1
     note: int | str = ""
+
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"level": (0.5, 1.0, 8.0)}
 
     def fit(self, data: FitData) -> Fit:
         _FAULTS[self.fault](self.marker)
