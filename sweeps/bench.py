@@ -15,11 +15,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
-from benchmark import METHODS, PROTOCOLS, Scene, SplitSpec, Trial, UnknownNameError, plan_trial
+from benchmark import METHODS, PROTOCOLS, InvalidValueError, Scene, SplitSpec, Trial, UnknownNameError, plan_trial
 from benchmark.methods.base import KINDS
 from benchmark.planning import can_score, parameter_names
 from benchmark.trial import canonical_json, derived_seed
-from hsicl_core.checks import check_choice, check_integer
 from results import ResultStore
 from sweeps.executors.base import Executor
 from sweeps.launcher import Outcome, launch
@@ -97,8 +96,10 @@ class Bench:
     n_repeats: int = 5
 
     def __post_init__(self) -> None:
-        check_integer("n_configs", self.n_configs, minimum=1)
-        check_integer("n_repeats", self.n_repeats, minimum=1, maximum=TUNING_INDEX)
+        if self.n_configs < 1:
+            raise InvalidValueError(f"n_configs must be >= 1, got n_configs={self.n_configs}")
+        if not 1 <= self.n_repeats <= TUNING_INDEX:
+            raise InvalidValueError(f"n_repeats must be in 1..{TUNING_INDEX}, got n_repeats={self.n_repeats}")
 
     def searches(self) -> list[Trial]:
         """Return the tuning's trials; none where nothing is tuned. A line with one candidate has nothing to choose."""
@@ -129,11 +130,11 @@ def chosen_methods(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
     """Return the methods of these names and those of these kinds; all where neither is given.
 
     Raises:
-        UnknownNameError: no such method.
-        InvalidValueError: no such kind.
+        UnknownNameError: no such method or kind.
     """
     for kind in kinds:
-        check_choice("kind", kind, KINDS)
+        if kind not in KINDS:
+            raise UnknownNameError("kind", kind, KINDS)
     of_kinds = [name for name in METHODS.names() if METHODS.get(name).kind in kinds]
     return list(dict.fromkeys([*names, *of_kinds] if names or kinds else METHODS.names()))
 

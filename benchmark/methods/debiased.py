@@ -7,7 +7,9 @@ Cost: that of NT-Xent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods.nt_xent import NTXent
 from hsicl_core.losses.debiased import DebiasedLoss
@@ -23,6 +25,12 @@ class Debiased(NTXent):
 
     temperature: float = 0.5
     tau_plus: float = 0.1
+
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.1, 0.2, 0.5),
+        "tau_plus": (0.05, 0.1, 0.2),
+    }
 
     def make_loss(self) -> DebiasedLoss:
         """Return the debiased loss."""

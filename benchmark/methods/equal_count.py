@@ -8,6 +8,7 @@ Cost: that of ours plus one sort of random numbers per step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from benchmark.methods.mined_negatives import MinedNegatives
 from hsicl_core.errors import InvalidValueError
@@ -17,6 +18,9 @@ from hsicl_core.miners.equal_count import EqualCountMiner
 @dataclass(frozen=True, kw_only=True)
 class EqualCount(MinedNegatives):
     """Random elimination of equal counts, then the mixture of hard and easy negatives."""
+
+    kind: ClassVar[str] = "other"
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,7 +9,9 @@ Cost: that of NT-Xent plus one sort of the similarities per step.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods.nt_xent import NTXent
 from hsicl_core.losses.sup_con import SupConLoss
@@ -30,6 +32,13 @@ class FalseNegativeCancellation(NTXent):
     top_k: int = 10
     threshold: float = 0.7
     cancellation: str = "attract"
+
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.1, 0.2, 0.5),
+        "top_k": (10, 30),
+        "cancellation": ("attract", "eliminate"),
+    }
 
     def make_miner(self) -> NegativeMiner:
         """Return the miner that finds false negatives."""

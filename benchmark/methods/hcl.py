@@ -7,7 +7,9 @@ Cost: that of NT-Xent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods.nt_xent import NTXent
 from hsicl_core.losses.hcl import HardNegativeLoss
@@ -25,6 +27,12 @@ class HardNegatives(NTXent):
     temperature: float = 0.5
     beta: float = 1.0
     tau_plus: float = 0.1
+
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.1, 0.2, 0.5),
+        "beta": (0.5, 1.0, 2.0),
+    }
 
     def make_loss(self) -> HardNegativeLoss:
         """Return the hard-negative loss."""

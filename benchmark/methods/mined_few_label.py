@@ -9,8 +9,9 @@ cross-entropy; encoder, views, budget and hardness are ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from benchmark.methods._labelling import LabellingMethod
 
@@ -22,3 +23,5 @@ class MinedFewLabel(LabellingMethod):
     pseudolabels: str = "few_label_classifier"
 
     sees_labels: ClassVar[str] = "train"
+    kind: ClassVar[str] = "ours"
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"temperature": (0.1, 0.2, 0.5), "n_negatives": (128, None)}

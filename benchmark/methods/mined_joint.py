@@ -11,8 +11,9 @@ all of ``pixels``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from benchmark.methods._contrastive import Networks, labelled_pixels
 from benchmark.methods._labelling import LabellingMethod
@@ -34,6 +35,12 @@ class MinedJoint(LabellingMethod):
     contrastive_weight: float = 0.1
     labelled_batch_size: int = 64
 
+    kind: ClassVar[str] = "ours"
+    protocols: ClassVar[tuple[str, ...]] = ("own_classifier",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.1, 0.2, 0.5),
+        "contrastive_weight": (0.1, 0.5),
+    }
     sees_labels: ClassVar[str] = "train"
     classifies: ClassVar[bool] = True
 

@@ -8,7 +8,9 @@ hardness (cosine of the current embeddings) are ours.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods._labelling import LabellingMethod
 
@@ -18,3 +20,11 @@ class MinedNegatives(LabellingMethod):
     """Contrastive pretraining with negatives mined by clustering; the source may see no label."""
 
     pseudolabels: str = "k_means"
+
+    kind: ClassVar[str] = "ours"
+    protocols: ClassVar[tuple[str, ...]] = ("linear", "fine_tuning")
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.1, 0.2, 0.5),
+        "n_clusters": (16, 64),
+        "features": ("whitened_pca", "pca"),
+    }

@@ -7,7 +7,9 @@ Cost: encoder forward and backward on 2 * batch patches, O(batch^2) similarities
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods._contrastive import ContrastiveMethod
 from hsicl_core.losses.base import ContrastiveLoss
@@ -25,6 +27,13 @@ class NTXent(ContrastiveMethod):
     """
 
     temperature: float = 0.1
+
+    kind: ClassVar[str] = "self_supervised"
+    protocols: ClassVar[tuple[str, ...]] = ("linear", "fine_tuning")
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "temperature": (0.05, 0.1, 0.2, 0.5),
+        "learning_rate": (1e-3, 3e-3),
+    }
 
     def make_miner(self) -> NegativeMiner:
         """Return the miner that keeps every candidate."""

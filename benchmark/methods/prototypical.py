@@ -8,7 +8,9 @@ Cost: that of NT-Xent plus a dense embedding and a clustering per refresh.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from benchmark.methods.mined_negatives import MinedNegatives
 from hsicl_core.errors import InvalidValueError
@@ -29,6 +31,10 @@ class Prototypical(MinedNegatives):
     features: str = "embeddings"
     refresh_epochs: float | None = 0.25
     prototype_weight: float = 1.0
+
+    kind: ClassVar[str] = "self_supervised"
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
+    search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"temperature": (0.1, 0.2, 0.5), "n_clusters": (16, 64)}
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,6 +9,7 @@ Cost: that of NT-Xent plus the pseudolabels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from benchmark.methods.mined_negatives import MinedNegatives
 from hsicl_core.errors import InvalidValueError
@@ -22,6 +23,9 @@ class SupConClusters(MinedNegatives):
     n_negatives: int | None = None
     elimination: str = "attract"
     n_clusters: int = 64
+
+    kind: ClassVar[str] = "self_supervised"
+    protocols: ClassVar[tuple[str, ...]] = ("linear",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

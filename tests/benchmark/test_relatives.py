@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ def test_each_is_the_reference_where_its_formula_says_so() -> None:
     assert loss_of("debiased", temperature=0.3, tau_plus=0.0) == pytest.approx(plain, rel=1e-5)
     assert loss_of("hcl", temperature=0.3, tau_plus=0.0, beta=0.0) == pytest.approx(plain, rel=1e-5)
     assert loss_of("false_negative_cancellation", temperature=0.3, threshold=1.0) == pytest.approx(plain, rel=1e-5)
+    assert loss_of("easy_negatives", temperature=0.3, n_negatives=46) == pytest.approx(plain, rel=1e-5)
     mined = loss_of("mined_negatives", temperature=0.3, n_negatives=None)
     assert loss_of("sup_con_clusters", temperature=0.3, elimination="hard") == pytest.approx(mined, rel=1e-5)
     # At the start of training, of which this is a step; before the first refresh no prototype is known.
@@ -57,6 +59,17 @@ def test_each_differs_from_the_reference_by_default() -> None:
     assert loss_of("equal_count", **similar) != loss_of("mined_negatives", **similar)
 
 
+def test_easy_negatives_are_the_least_similar_ones() -> None:
+    similarity, labels = draw()
+    miner = make("easy_negatives", n_negatives=3).make_miner()
+    mask = mine_batch(miner, similarity, labels, torch.Generator().manual_seed(1))
+    n = len(similarity)
+    for anchor in range(n):
+        others = [k for k in range(n) if k % (n // 2) != anchor % (n // 2)]
+        easiest = sorted(others, key=lambda k: similarity[anchor, k].item())[:3]
+        assert mask.negatives[anchor].nonzero().flatten().tolist() == sorted(easiest)
+
+
 def test_the_control_removes_as_many_as_ours() -> None:
     similarity, labels = draw()
     masks = [
@@ -68,14 +81,7 @@ def test_the_control_removes_as_many_as_ours() -> None:
 
 
 def test_the_control_and_ours_share_parameters_and_their_defaults() -> None:
-    ours, control = (
-        {
-            field: getattr(make(name), field)
-            for field in METHODS.get(name).__dataclass_fields__
-            if field != "sees_labels"
-        }
-        for name in ("mined_negatives", "equal_count")
-    )
+    ours, control = (dataclasses.asdict(make(name)) for name in ("mined_negatives", "equal_count"))
     assert ours == control
 
 
