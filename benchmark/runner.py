@@ -101,10 +101,13 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
     )  # fmt: skip
     _wait_for(device)
     fit_s = time.perf_counter() - clock
+    fit_memory = peak_memory_mib(device)
+    reset_peak_memory(device)
     embedded = fit.embed()
     scores = None if fit.classify is None else fit.classify(embedded).float().cpu().numpy()
     embedding = embedded.float().cpu().numpy()
     embed_s = time.perf_counter() - clock - fit_s
+    embed_memory = peak_memory_mib(device)
     if not all(_is_finite(array) for array in (embedding, scores) if array is not None):
         raise NonFiniteLossError("the embedding holds NaN or infinity: training diverged; lower the learning rate")
     head, is_dirty = provenance.commit()
@@ -117,7 +120,9 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
         "embedding_dim": embedding.shape[1],
         "fit_s": fit_s,
         "embed_s": embed_s,
-        "peak_memory_mib": peak_memory_mib(device),
+        "peak_memory_mib": None if fit_memory is None or embed_memory is None else max(fit_memory, embed_memory),
+        "fit_memory_mib": fit_memory,
+        "embed_memory_mib": embed_memory,
         "device": device.type,
         "device_name": provenance.device_name(device),
         "host": platform.node(),

@@ -68,6 +68,8 @@ class RunRecord:
     protocol_s: float | None = None
     choose_s: float | None = None
     peak_memory_mib: float | None = None
+    fit_memory_mib: float | None = None
+    embed_memory_mib: float | None = None
     device: str | None = None
     device_name: str | None = None
     host: str | None = None

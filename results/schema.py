@@ -73,6 +73,8 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ),
     ("choose_s", pa.float64(), "those of protocol_s to train and choose the classifier; null in old rows"),
     ("peak_memory_mib", pa.float64(), "peak memory: of the process on CPU, of the allocator on CUDA, in MiB"),
+    ("fit_memory_mib", pa.float64(), "the same while fitting; null in old rows"),
+    ("embed_memory_mib", pa.float64(), "the same while embedding the scene; null in old rows"),
     ("device", pa.string(), "'cpu' or 'cuda'"),
     ("device_name", pa.string(), "name of the processor or accelerator"),
     ("host", pa.string(), "name of the machine"),
@@ -87,8 +89,8 @@ SCHEMA = pa.schema([pa.field(name, kind) for name, kind, _ in COLUMNS])
 
 # Columns that a rerun may change without the result being another one.
 VOLATILE_COLUMNS = (
-    "fit_s", "n_shared", "embed_s", "protocol_s", "choose_s", "peak_memory_mib", "device_name", "host", "started_utc", "commit",
-    "dirty", "versions",
+    "fit_s", "n_shared", "embed_s", "protocol_s", "choose_s", "peak_memory_mib", "fit_memory_mib", "embed_memory_mib",
+    "device_name", "host", "started_utc", "commit", "dirty", "versions",
 )  # fmt: skip
 
 
@@ -103,8 +105,8 @@ def _to_version_3(table: pa.Table) -> pa.Table:
 
 
 def _to_version_4(table: pa.Table) -> pa.Table:
-    """Rows of version 3 do not say of what kind a method is, nor which of a protocol's seconds trained it."""
-    return _with_nulls(table, "kind", "choose_s")
+    """Rows of version 3 do not say of what kind a method is, nor apart what training and classifying took."""
+    return _with_nulls(table, "kind", "choose_s", "fit_memory_mib", "embed_memory_mib")
 
 
 def _with_nulls(table: pa.Table, *names: str) -> pa.Table:

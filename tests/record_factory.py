@@ -67,6 +67,8 @@ def make_record(
         "protocol_s": 0.2,
         "choose_s": 0.15,
         "peak_memory_mib": 100.0,
+        "fit_memory_mib": 100.0,
+        "embed_memory_mib": 90.0,
         "device": "cpu",
         "device_name": "toy processor",
         "host": "toy-host",

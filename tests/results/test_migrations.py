@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 VERSION_1, VERSION_2, VERSION_3 = GOLDEN / "schema_v1", GOLDEN / "schema_v2", GOLDEN / "schema_v3"
 NEW_IN_2 = {"unvalidated_classes", "leakage_val"}
 NEW_IN_3 = {"labels_percent", "masks", "dropped", "noted"}
-NEW_IN_4 = {"kind", "choose_s"}
+NEW_IN_4 = {"kind", "choose_s", "fit_memory_mib", "embed_memory_mib"}
 # File, its rows, and the columns it knows nothing of.
 OLD = {
     VERSION_1: (70, NEW_IN_2 | NEW_IN_3 | NEW_IN_4),
