@@ -16,7 +16,7 @@ from hsicl_core.objective import Labelling, Objective
 from hsicl_core.patches import PatchSource
 from hsicl_core.prototypes import Prototypes, find_prototypes
 from hsicl_core.rows import chosen
-from hsicl_core.views.base import apply_views
+from hsicl_core.view_pairs import ViewPairs
 
 
 class Contrast:
@@ -44,23 +44,14 @@ class Contrast:
         self.confidence = torch.ones(len(pixels), device=pixels.device) if known is None else known
         self._bank = MemoryBank(objective.bank_size)
         self._centres: tuple[Tensor, Tensor, Tensor] | None = None
-        # Where a patch may be cut, for views that move.
-        self._allowed = torch.zeros(source.image.shape[:2], dtype=torch.bool, device=pixels.device)
-        self._allowed.view(-1)[pixels] = True
+        self._pairs = ViewPairs(objective.views, source, pixels)
         objective.hardness.begin(encoder, head, objective.vectors)
         if objective.loss.needs_prototypes and bool((self.labels >= 0).any()):
             self._find_prototypes(self._embed(encoder), head)
 
     def draw_views(self, samples: Tensor, generator: torch.Generator) -> Tensor:
         """Return (2 * batch, channels, size, size) patches of two views of the samples (batch,)."""
-        views = self._objective.views
-        pixels = self._pixels[samples]
-        patches = self._source.gather(pixels)
-        moved = pixels
-        for view in views:
-            moved = view.move(moved, self._allowed, generator)
-        others = patches if moved is pixels else self._source.gather(moved)
-        return torch.cat([apply_views(views, drawn, generator) for drawn in (patches, others)])
+        return self._pairs.draw(samples, generator)
 
     def loss(
         self, z: Tensor, views: Tensor, samples: Tensor, progress: float, generator: torch.Generator
