@@ -81,6 +81,8 @@ def _add_sweep(commands: Any) -> None:
 
 
 def _add_bench(commands: Any) -> None:
+    from benchmark.prediction_commands import add_prediction_commands
+
     command = commands.add_parser("bench", help="tune and run the leaderboard's entrants")
     command.add_argument("--method", action="append", default=[], metavar="M", help="default: all")
     command.add_argument("--kind", action="append", default=[], metavar="K", help="methods of a kind, e.g. classical")
@@ -91,6 +93,7 @@ def _add_bench(commands: Any) -> None:
     _add_trial(command)
     _add_running(command)
     command.set_defaults(run=_bench)
+    add_prediction_commands(command)
 
 
 def _add_running(command: argparse.ArgumentParser) -> None:
@@ -104,13 +107,10 @@ def _add_running(command: argparse.ArgumentParser) -> None:
 
 
 def _add_trial(command: argparse.ArgumentParser) -> None:
+    from benchmark.split_options import add_split_options
+
     command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="parameter of methods with it")
-    budget = command.add_mutually_exclusive_group()
-    budget.add_argument("--labels-per-class", type=int, default=10, metavar="N")
-    budget.add_argument("--labels-percent", type=float, metavar="P", help="of every class")
-    budget.add_argument("--masks", metavar="NAME", help="a fixed split of the scene, under the rule given")
-    command.add_argument("--patch-size", type=int, default=9, metavar="N", help="side of the patches the split guards")
-    command.set_defaults(split_index=0)
+    add_split_options(command)
 
 
 def _add_reading(commands: Any) -> None:
@@ -161,12 +161,13 @@ def _sweep(arguments: argparse.Namespace) -> int | str:
 
 
 def _bench(arguments: argparse.Namespace) -> int | str:
+    from benchmark.split_options import split_spec
     from sweeps import read_axis_options
     from sweeps.bench import Bench, chosen_methods, lines_of, run_bench
 
     scenes = _load_scenes(arguments.scene or ["indian_pines"])
     lines = lines_of(
-        scenes, [_split(arguments, rule) for rule in arguments.rule or [None]], protocols=arguments.protocol,
+        scenes, [split_spec(arguments, rule) for rule in arguments.rule or [None]], protocols=arguments.protocol,
         methods=chosen_methods(arguments.method, arguments.kind), settings=read_axis_options(arguments.set),
     )  # fmt: skip
     bench = Bench(lines=lines, scenes=scenes, n_configs=arguments.configs, n_repeats=arguments.repeats)
@@ -194,6 +195,7 @@ def _map(arguments: argparse.Namespace) -> str:
     from benchmark import load_scene, plan_trial
     from benchmark.files.map_files import check_map_file, map_file_beside, write_map_files
     from benchmark.mapping import classification_map
+    from benchmark.split_options import split_spec
     from report.maps import check_picture, draw_classification_map
     from report.palette import class_colours
     from sweeps import read_axis_options
@@ -202,7 +204,7 @@ def _map(arguments: argparse.Namespace) -> str:
     scene = load_scene(arguments.scene)
     trial = plan_trial(
         scene, method=arguments.method, protocol=arguments.protocol, seed=arguments.seed,
-        split=_split(arguments, arguments.rule),
+        split=split_spec(arguments, arguments.rule),
         params=read_settings(arguments.method, read_axis_options(arguments.set)),
     )  # fmt: skip
     out = Path(arguments.out or f"{scene.name}_{arguments.method}.png")
@@ -234,16 +236,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     findings = examine(arguments.store)
     print("\n".join(map(str, findings)))
     return 0 if all(finding.is_ok for finding in findings) else 1
-
-
-def _split(arguments: argparse.Namespace, rule: str | None) -> Any:
-    from benchmark import SplitSpec
-
-    return SplitSpec(
-        rule=rule or ("block" if arguments.masks is None else "given"), masks=arguments.masks,
-        labels_per_class=arguments.labels_per_class, labels_percent=arguments.labels_percent,
-        patch_size=arguments.patch_size, index=arguments.split_index,
-    )  # fmt: skip
 
 
 def _load_scenes(names: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -58,6 +59,39 @@ class NegativeDiagnostics:
     def summary(self) -> dict[str, float]:
         """Return the measures of the latest pseudolabels and the means of the others over the watched steps."""
         return {**self._pseudo, **{name: sum(points) / len(points) for name, points in self._watched.items()}}
+
+
+class Reporter:
+    """What a fit is given to tell its diagnostics: no attribute of it leads to labels, or to what they measured.
+
+    A convention that a method cannot break by accident, and no wall: in one process nothing is.
+
+    Args:
+        diagnostics: what is told. A reporter that was copied or pickled tells nobody.
+    """
+
+    def __init__(self, diagnostics: NegativeDiagnostics) -> None:
+        _TOLD[self] = diagnostics
+
+    def saw_pseudo_labels(self, step: int, pixels: Tensor, pseudo_labels: Tensor) -> None:
+        """Pass it on. See ``NegativeDiagnostics.saw_pseudo_labels``."""
+        if self in _TOLD:
+            _TOLD[self].saw_pseudo_labels(step, pixels, pseudo_labels)
+
+    def wants(self, step: int) -> bool:
+        """Return whether the step is watched."""
+        return self in _TOLD and _TOLD[self].wants(step)
+
+    def saw_step(
+        self, step: int, pixels: Tensor, candidates: Candidates, mask: Mask, temperature: float
+    ) -> None:  # fmt: skip
+        """Pass it on. See ``NegativeDiagnostics.saw_step``."""
+        if self in _TOLD:
+            _TOLD[self].saw_step(step, pixels, candidates, mask, temperature)
+
+
+# What holds labels is kept beside the reporters, each for as long as its reporter lives.
+_TOLD: WeakKeyDictionary[Reporter, NegativeDiagnostics] = WeakKeyDictionary()
 
 
 def _of_negatives(labels: Tensor, candidates: Candidates, mask: Mask) -> dict[str, float | None]:

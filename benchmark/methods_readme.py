@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmark.methods.base import KINDS, Method
+from benchmark.methods.base import BEYOND_PATCH, KINDS, Method
 from benchmark.registries import METHODS
 
 PATH = Path(__file__).parent / "methods" / "README.md"
@@ -69,8 +69,9 @@ def _section(name: str) -> str:
     space = method.search_space
     lines = [f"### `{name}`\n\n{facts.pop('')}\n\n", *(f"- {key}: {value}\n" for key, value in facts.items())]
     lines.append(f"- Scored by: {', '.join(f'`{protocol}`' for protocol in method.protocols)}; ")
-    lines.append(f"labels its fit sees: {method.sees_labels}; sees {method().receptive_field} x ")
-    lines.append(f"{method().receptive_field} pixels\n")
+    field = method().receptive_field
+    lines.append(f"labels its fit sees: {method.sees_labels}; sees {field} x {field} pixels")
+    lines.append("\n" if method.bounded_view else f"; {BEYOND_PATCH}\n")
     lines.append(f"- Parameters: {_assigned(_defaults(method))}\n")
     if space:
         n_combinations = math.prod(len(values) for values in space.values())

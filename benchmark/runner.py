@@ -19,19 +19,19 @@ from numpy.typing import NDArray
 from benchmark import provenance
 from benchmark.classifier import FittedScene, choose_classifier
 from benchmark.computing import peak_memory_mib, reproducibly, reset_peak_memory, resolve_device
-from benchmark.diagnostics import NegativeDiagnostics
+from benchmark.diagnostics import NegativeDiagnostics, Reporter
 from benchmark.memo import Memo, ScopedMemo
-from benchmark.methods.base import FitData, Method
+from benchmark.methods.base import BEYOND_PATCH, FitData, Method
 from benchmark.planning import group_trials, split_of
 from benchmark.protocols.base import Floats, Labels, Network
+from benchmark.record_columns import confusion, split_columns, trial_columns
 from benchmark.registries import METHODS, PROTOCOLS
 from benchmark.scene import Scene
-from benchmark.split import leakage, within_reach
-from benchmark.trial import BENCHMARK_VERSION, Trial, canonical_json
+from benchmark.split import within_reach
+from benchmark.trial import Trial, canonical_json
 from hsicl_core.errors import InvalidValueError, SplitError
 from hsicl_core.rows import ArrayRows, in_memory
 from hsicl_core.training import NonFiniteLossError
-from results.metrics import confusion_matrix
 from results.record import RunRecord
 
 _log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def fit_scene(trial: Trial, scene: Scene, device: torch.device) -> FittedScene:
         FitData(
             cube=cube, pixels=torch.from_numpy(pixels).to(device),
             labels=_visible_labels(method, trial, scene, all_labels), seed=trial.seed, device=device,
-            observer=diagnostics, memo=memo,
+            observer=Reporter(diagnostics), memo=memo,
         )
     )  # fmt: skip
     _wait_for(device)
@@ -141,58 +141,26 @@ def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> Ru
     classifier = choose_classifier(trial, scene, fitted)
     choose_s = time.perf_counter() - clock
     split = classifier.split
-
-    def confusion(pixels: NDArray[np.int64]) -> list[list[int]]:
-        truth = scene.labels.reshape(-1)[pixels]
-        return confusion_matrix(truth, classifier.predict(pixels), scene.n_classes).tolist()
-
-    confusion_val = confusion(split.val)
-    confusion_test = confusion(split.test) if trial.purpose == "trial" else None
+    confusion_val = confusion(scene, split.val, classifier.predict)
+    confusion_test = confusion(scene, split.test, classifier.predict) if trial.purpose == "trial" else None
     return RunRecord(
-        **identity_columns(trial),
+        **_trial_columns(trial),
         **fitted.columns,
-        status="ok",
-        class_names=list(scene.class_names),
-        n_train=len(split.train), n_val=len(split.val), n_test=len(split.test),
-        dropped=split.dropped, noted=split.noted,
-        unsupported_classes=[scene.class_names[index] for index in sorted(split.unsupported)],
-        unvalidated_classes=[scene.class_names[index] for index in sorted(split.unvalidated)],
-        leakage=leakage(split, scene.labels.shape), leakage_val=leakage(split, scene.labels.shape, part="val"),
-        confusion_val=confusion_val, confusion_test=confusion_test,
+        **split_columns(scene, split, None if METHODS.get(trial.method).bounded_view else BEYOND_PATCH),
+        status="ok", confusion_val=confusion_val, confusion_test=confusion_test,
         chosen_json=canonical_json(classifier.chosen.parameters),
         n_shared=n_shared, choose_s=choose_s, protocol_s=time.perf_counter() - clock,
     )  # fmt: skip
 
 
-def identity_columns(trial: Trial) -> dict[str, Any]:
-    """Return the record's columns that the trial alone decides."""
-    return {
-        "benchmark_version": BENCHMARK_VERSION,
-        "trial_id": trial.trial_id,
-        "config_id": trial.config_id,
-        "purpose": trial.purpose,
-        "scene": trial.scene,
-        "scene_hash": trial.scene_hash,
-        "split_rule": trial.split.rule,
-        "labels_per_class": trial.split.labels_per_class,
-        "labels_percent": trial.split.labels_percent,
-        "masks": trial.split.masks,
-        "val_per_class": trial.split.val_per_class,
-        "patch_size": trial.split.patch_size,
-        "split_index": trial.split.index,
-        "method": trial.method,
-        "params_json": trial.params,
-        "protocol": trial.protocol,
-        "protocol_params_json": trial.protocol_params,
-        "seed": trial.seed,
-        "sees_labels": METHODS.get(trial.method).sees_labels,
-        "kind": METHODS.get(trial.method).kind,
-    }
+def _trial_columns(trial: Trial) -> dict[str, Any]:
+    method = METHODS.get(trial.method)
+    return trial_columns(trial, sees_labels=method.sees_labels, kind=method.kind)
 
 
 def failed_record(trial: Trial, error_type: str, message: str, *, status: str = "failed") -> RunRecord:
     """Return the record of a trial that did not finish."""
-    return RunRecord(**identity_columns(trial), status=status, error_type=error_type, error=message)
+    return RunRecord(**_trial_columns(trial), status=status, error_type=error_type, error=message)
 
 
 def _failure(trial: Trial, error: Exception) -> RunRecord:

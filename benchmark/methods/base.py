@@ -16,6 +16,8 @@ from hsicl_core.rows import Rows
 
 # What a method is to the comparison, in the order in which a reader meets them.
 KINDS = ("trivial", "classical", "supervised", "self_supervised", "ours", "bound", "other")
+# The remark that records of a method without ``bounded_view`` carry.
+BEYOND_PATCH = "embedding depends on more than the patch that the split guards, leakage does not count it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,9 @@ class Method(ABC):
         sees_labels: the labels its fit may see: ``"none"``, ``"train"``, or ``"all"`` (a bound, set apart in tables).
         classifies: whether its fit gives class scores of its own beside the embedding.
         fine_tunes: whether its fit gives a network that can be trained on with labels.
+        bounded_view: whether a pixel's embedding depends on the fit and its window of ``receptive_field`` alone, and
+            the fit is not another one for each neighbourhood. If False, the parts of a split have more in common than
+            its guard and ``leakage`` know of; records and the leaderboard say so (``BEYOND_PATCH``).
         kind: one of ``KINDS``; a bound is what sees all labels, and nothing else.
         protocols: registered names of the protocols that score it on the leaderboard.
         search_space: parameter -> the values that tuning may choose from, the same on every scene. The defaults are
@@ -86,6 +91,7 @@ class Method(ABC):
     sees_labels: ClassVar[str] = "none"
     classifies: ClassVar[bool] = False
     fine_tunes: ClassVar[bool] = False
+    bounded_view: ClassVar[bool] = True
 
     transductive: bool = True
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,26 +13,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark import PROTOCOLS
+from benchmark import PROTOCOLS, protocols
 from benchmark.protocols.base import Network, Protocol
 from benchmark.trial import canonical_json
 
 each = pytest.mark.parametrize("name", PROTOCOLS.names())
 # Directions in which the classes 1, 4 and 7 lie; class indices need not be contiguous.
 CLASSES = np.array([1, 4, 7])
+CENTRES = np.eye(3) * 4
+# Centres that differ in every dimension.
+APART = np.array([[8, 4, 0], [0, 8, 4], [4, 0, 8]])
 # What a class that a network or method never learnt scores.
 NEVER = -1000
 
 
+# Parameters that make a protocol cheap, of those that it has.
+CHEAP: dict[str, Any] = {"n_trees": 7, "exponents": (0.5,)}
+
+
 def make(name: str) -> Protocol:
-    return PROTOCOLS.get(name)()
+    member = PROTOCOLS.get(name)
+    return member(**{key: value for key, value in CHEAP.items() if key in member.__dataclass_fields__})
 
 
-def draw(n_per_class: int, seed: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    n_per_class: int, seed: int, noise: float = 0.1, centres: np.ndarray = CENTRES
+) -> tuple[np.ndarray, np.ndarray]:
     """Three clouds (n, 3) and their labels."""
     generator = np.random.default_rng(seed)
     labels = np.repeat(CLASSES, n_per_class)
-    return np.repeat(np.eye(3) * 4, n_per_class, axis=0) + generator.normal(size=(3 * n_per_class, 3)) * noise, labels
+    return np.repeat(centres, n_per_class, axis=0) + generator.normal(size=(3 * n_per_class, 3)) * noise, labels
 
 
 def scores_of(x: np.ndarray) -> np.ndarray:
@@ -70,7 +83,10 @@ def ready(name: str, *parts: np.ndarray) -> tuple[Protocol, list[Any]]:
 @each
 @pytest.mark.parametrize("n_per_class", [1, 2, 10])
 def test_tells_apart_what_is_far_apart(name: str, n_per_class: int) -> None:
-    (train, train_y), (val, val_y), (x, labels) = draw(n_per_class, 0), draw(4, 1), draw(20, 2)
+    # One or two pixels of a class do not tell which dimensions matter, so then all of them do.
+    centres = APART if n_per_class <= 2 else CENTRES
+    parts = [draw(n, seed, centres=centres) for seed, n in enumerate((n_per_class, 4, 20))]
+    (train, train_y), (val, val_y), (x, labels) = parts
     protocol, (train, val, x, _) = ready(name, train, val, x)
     predicted = protocol.choose(train, train_y, val, val_y).predict(x)
     assert predicted.shape == (60,)
@@ -235,3 +251,14 @@ def test_what_was_chosen_and_the_parameters_are_plain_values(name: str) -> None:
     chosen = protocol.choose(train, train_y, val, val_y)
     assert canonical_json(chosen.parameters)
     assert canonical_json(dataclasses.asdict(protocol))
+
+
+@each
+def test_its_file_tells_source_and_differences(name: str) -> None:
+    module = sys.modules[PROTOCOLS.get(name).__module__]
+    if Path(str(module.__file__)).parent != Path(str(protocols.__file__)).parent:
+        # What other packages add is documented where they are.
+        return
+    text = inspect.getdoc(module) or ""
+    assert "Source: " in text
+    assert "Differs: " in text
