@@ -24,16 +24,15 @@ from hsicl_core.training import Training
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupervisedMethod(Method):
-    """A network that learns from the training labels alone; its classifier is its own.
+class SupervisedPixelMethod(Method):
+    """A network of single pixels that learns from the training labels alone; its classifier is its own.
 
-    All networks have one optimiser (AdamW), one schedule and one batch size unless their paper's search space says
-    otherwise, so that they differ in architecture only. Statistics of the input, and principal components where there
-    are any, are those of all ``pixels``.
+    All networks have one optimiser (AdamW) and one schedule, so that they differ in architecture, input and length of
+    training only. Statistics of the input, and principal components where there are any, are those of all ``pixels``.
 
     Attributes:
-        patch_size: side in pixels, odd.
         n_components: principal components that the network sees; None for all bands, standardised.
+        whiten: whether every component has unit variance; else the first one has, and all keep their proportions.
         views: registered names of the augmentations of every training batch, applied in order.
         steps: optimiser steps.
         batch_size: labelled patches per step; all of them where there are fewer.
@@ -42,9 +41,9 @@ class SupervisedMethod(Method):
         precision: ``"float32"`` or ``"bfloat16"``.
     """
 
-    patch_size: int = 9
     n_components: int | None = 30
-    views: tuple[str, ...] = ("flip_rotate",)
+    whiten: bool = False
+    views: tuple[str, ...] = ()
     steps: int = 300
     batch_size: int = 32
     learning_rate: float = 1e-3
@@ -59,17 +58,11 @@ class SupervisedMethod(Method):
     def __post_init__(self) -> None:
         # JSON knows no tuples.
         object.__setattr__(self, "views", tuple(self.views))
-        check_integer("patch_size", self.patch_size, minimum=1, odd=True)
         if self.n_components is not None:
             check_integer("n_components", self.n_components, minimum=1)
         for name in self.views:
             VIEWS.get(name)
         self.make_training()
-
-    @property
-    def receptive_field(self) -> int:
-        """Side in pixels of the network's patch."""
-        return self.patch_size
 
     @abstractmethod
     def make_network(self, n_channels: int) -> PatchNetwork:
@@ -99,7 +92,7 @@ class SupervisedMethod(Method):
             torch.manual_seed(data.seed)
             network = self.make_network(image.shape[2]).to(data.device)
             classifier = nn.Linear(network.dim, int(labels.max()) + 1).to(data.device)
-            source = PatchSource(image, self.patch_size)
+            source = PatchSource(image, self.receptive_field)
             curves = fine_tune(
                 network, classifier, source, pixels, labels, views=[VIEWS.get(name)() for name in self.views],
                 training=self.make_training(), generator=torch.Generator(data.device).manual_seed(data.seed),
@@ -116,7 +109,34 @@ class SupervisedMethod(Method):
         image = data.memo.get("standardized", lambda: standardize(data.cube, data.pixels))
         if self.n_components is None:
             return whole(image)
+        n_components = self.n_components
+        # Others share what is not whitened under the shorter key.
+        key = ("components", n_components, "whitened") if self.whiten else ("components", n_components)
         components: Tensor = data.memo.get(
-            ("components", self.n_components), lambda: principal_components(image, data.pixels, self.n_components or 0)
+            key, lambda: principal_components(image, data.pixels, n_components, whiten=self.whiten)
         )
         return components
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedMethod(SupervisedPixelMethod):
+    """A network of patches that learns from the training labels alone; its classifier is its own.
+
+    Attributes:
+        patch_size: side in pixels, odd.
+        smallest_patch: what the architecture needs.
+    """
+
+    patch_size: int = 9
+    views: tuple[str, ...] = ("flip_rotate",)
+
+    smallest_patch: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_integer("patch_size", self.patch_size, minimum=self.smallest_patch, odd=True)
+
+    @property
+    def receptive_field(self) -> int:
+        """Side in pixels of the network's patch."""
+        return self.patch_size
