@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 STORES, REPORTS = Path("results/runs"), Path("report/build")
+# What the leaderboard may be narrowed to.
+_ONLY = ("scene", "rule", "method", "protocol", "kind")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,6 +122,12 @@ def _add_reading(commands: Any) -> None:
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--store", default=str(STORES / "demo"), metavar="URI")
+        if name == "leaderboard":
+            command.add_argument("--reference", default="nt_xent", metavar="M[:P]", help="what others are compared to")
+            for word in ("scene", "rule", "method", "protocol", "kind"):
+                command.add_argument(
+                    f"--{word}", action="append", default=[], metavar=word[0].upper(), help="only these"
+                )
         command.set_defaults(run=run)
     command.add_argument("--out", metavar="DIR", help=f"default: {REPORTS}/NAME OF THE STORE")
 
@@ -181,7 +189,8 @@ def _bench(arguments: argparse.Namespace) -> int | str:
 def _leaderboard(arguments: argparse.Namespace) -> str:
     from report import leaderboard_text
 
-    return leaderboard_text(arguments.store)
+    only = {word: getattr(arguments, word) for word in _ONLY}
+    return leaderboard_text(arguments.store, reference=arguments.reference, only=only)
 
 
 def _report(arguments: argparse.Namespace) -> str:

@@ -6,6 +6,7 @@ Imports neither torch nor ray, so a report can be built where nothing was traine
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from report.errors import ReportError
@@ -29,20 +30,28 @@ def build_report(store_uri: str | os.PathLike[str], out_dir: str | os.PathLike[s
     return build_page(os.fspath(store_uri), Path(out_dir))
 
 
-def leaderboard_text(store_uri: str | os.PathLike[str]) -> str:
+def leaderboard_text(
+    store_uri: str | os.PathLike[str], *, reference: str = "nt_xent", only: Mapping[str, Sequence[str]] | None = None
+) -> str:
     """Return the leaderboard of a store as plain text, whole, whether or not it goes to a terminal.
 
     Args:
         store_uri: folder or URI that ``results.open_store`` understands.
+        reference: METHOD or METHOD:PROTOCOL that the others are compared to.
+        only: word of ``report.rows.SELECTABLE`` to the values to keep; ranks and tests are among what is left.
 
     Raises:
-        ReportError: a row cannot be understood.
+        ReportError: a row cannot be understood, or nothing of what is asked for is there.
         StoreError: the store does not exist or holds a torn file.
     """
     from report.groups import build_groups
     from report.leaderboard import build_leaderboard
-    from report.rows import read_rows
+    from report.overall import build_overall
+    from report.rows import read_rows, select
+    from report.standings import check_reference
     from report.tables import render_text
 
-    rows = read_rows(os.fspath(store_uri))
-    return render_text([build_leaderboard(group) for group in build_groups(rows)], rows)
+    rows = select(read_rows(os.fspath(store_uri)), only or {})
+    check_reference(rows, reference)
+    boards = [build_leaderboard(group, reference) for group in build_groups(rows)]
+    return render_text(boards, rows, build_overall(boards, reference))

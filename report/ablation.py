@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from report.comparison import REFERENCE
 from report.groups import Configuration, Group, swept_names, value_key
+from report.standings import REFERENCE
 from report.statistics import Interval, crossed_mean_interval, paired_difference
 
 # A combination of parameter values: ((name, value as JSON), ...), names sorted.

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from report.comparison import REFERENCE, reference_of
+from report.comparison import reference_of
 from report.groups import Configuration, Group, value_key
 from report.settings import Usual, settings_text, usual_settings
+from report.standings import REFERENCE
 from report.statistics import Interval, paired_difference, score_interval
 from report.text import markdown_cell, markdown_table, number, with_interval
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from report.groups import Configuration, Group, choose_by_validation, swept_names, value_key
 from report.leaderboard import Leaderboard
+from report.standings import REFERENCE
 from report.statistics import Interval, captured_gain, paired_difference
-
-# Plain contrastive learning: all other samples are negatives.
-REFERENCE = "nt_xent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +79,7 @@ def _agree(one: Configuration, other: Configuration, names: Iterable[str]) -> bo
 def differences_to_reference(board: Leaderboard) -> tuple[Difference, ...]:
     """Return the paired difference of every entrant to the reference, each at its validation choice.
 
-    The reference of the same protocol is taken if there is one, else its best-ranked line.
+    The reference's line of the same protocol is taken if there is one, else the board's reference.
 
     Args:
         board: leaderboard of one group.
@@ -94,7 +92,7 @@ def differences_to_reference(board: Leaderboard) -> tuple[Difference, ...]:
         if entry.withheld is not None or entry in references:
             continue
         same = [item for item in references if item.shown.protocol == entry.shown.protocol]
-        reference = (same or references)[0]
+        reference = same[0] if same else board.reference or references[0]
         found.append(
             Difference(
                 method=entry.shown.method,

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from report.choice import choices_markdown
-from report.comparison import REFERENCE, reference_of
+from report.comparison import reference_of
 from report.errors import ReportError
 from report.groups import Configuration, Group, build_groups
 from report.rows import read_rows
 from report.settings import Usual, settings_text, usual_markdown, usual_settings
 from report.split_kinds import split_kinds_markdown
+from report.standings import REFERENCE
 from report.statistics import captured_gain, paired_difference, score_interval
 from report.text import markdown_cell, markdown_table, number, params_text, with_interval
 from results.errors import ResultsError

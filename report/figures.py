@@ -15,7 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from report.ablation import Ablation, Series
-from report.comparison import REFERENCE, Difference
+from report.comparison import Difference
+from report.standings import REFERENCE
 from report.statistics import Interval
 from report.text import figure_text, value_text
 

@@ -1,4 +1,8 @@
-"""Groups of comparable trials, each a full grid of splits x seeds on which configurations are laid out."""
+"""Groups of comparable trials, each a grid of cells on which configurations are laid out.
+
+A sweep crosses splits and seeds: its cells are splits x seeds. ``hsicl bench`` gives every repeat a split and a seed of
+its own: its cells are the repeats, in one column.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,10 @@ class Configuration:
     """One method with fixed parameters under one protocol, on the grid of its group.
 
     Attributes:
+        kind: what the method is to the comparison, e.g. "classical"; None in rows of old schema versions.
         params: of the method, and of the protocol as "protocol.NAME": either may be swept.
-        scores: score name to (splits, seeds) test scores, fractions, NaN where the grid has a hole.
-        val_oa: (splits, seeds) validation OA, fractions.
+        scores: score name to (splits, seeds) or (repeats, 1) test scores, fractions, NaN where the grid has a hole.
+        val_oa: validation OA, likewise.
         holes: reason to number of cells without a score, e.g. {"MemoryError": 2, "not run": 1}.
         rows: the rows of the configuration, failed ones included.
     """
@@ -32,6 +37,7 @@ class Configuration:
     method: str
     protocol: str
     sees_labels: str
+    kind: str | None
     params: dict[str, Any]
     scores: dict[str, NDArray[np.float64]] = field(repr=False)
     val_oa: NDArray[np.float64] = field(repr=False)
@@ -50,7 +56,7 @@ class Configuration:
 
     @property
     def oa(self) -> NDArray[np.float64]:
-        """(splits, seeds) test OA, fractions."""
+        """Test OA, fractions, laid out as all scores are."""
         return self.scores["OA"]
 
 
@@ -62,18 +68,32 @@ class Group:
         key: values of ``GROUP_COLUMNS``, None where a column is null.
         splits: split indices of the grid: all that any trial of the group names, failed ones included.
         seeds: seeds of the grid, likewise.
+        is_paired: whether every split has a seed of its own, so that cells are repeats instead of splits x seeds.
         configurations: sorted by method, protocol, config_id.
+        tuned: (method, protocol, sees_labels) to the config_ids that a search tried on validation.
     """
 
     key: dict[str, Any]
     splits: tuple[int, ...]
     seeds: tuple[int, ...]
+    is_paired: bool = False
     configurations: tuple[Configuration, ...]
+    tuned: dict[tuple[str, str, str], frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return len(self.splits), 1 if self.is_paired else len(self.seeds)
 
     @property
     def n_cells(self) -> int:
         """Cells of the grid."""
-        return len(self.splits) * len(self.seeds)
+        return self.shape[0] * self.shape[1]
+
+    @property
+    def cells(self) -> str:
+        """The grid in words."""
+        return f"{len(self.splits)} repeats" if self.is_paired else "{} x {}".format(*self.shape)
 
     @property
     def title(self) -> str:
@@ -95,7 +115,7 @@ class Group:
 
 
 def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
-    """Return the groups of the rows whose purpose is 'trial', sorted by key.
+    """Return the groups of the rows whose purpose is 'trial', sorted by key; of a search's rows only what was tried.
 
     Args:
         rows: frame of ``report.rows.tidy``.
@@ -103,10 +123,23 @@ def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
     trials = rows[rows["purpose"] == "trial"]
     if trials.empty:
         return ()
+    searches = rows[rows["purpose"] == "search"]
+    tried = {_key(key): _tuned(part) for key, part in searches.groupby(list(GROUP_COLUMNS), dropna=False)}
     return tuple(
-        _group({name: _plain(name, value) for name, value in zip(GROUP_COLUMNS, key, strict=True)}, part)
+        _group(dict(zip(GROUP_COLUMNS, _key(key), strict=True)), part, tried.get(_key(key), {}))
         for key, part in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
     )
+
+
+def _key(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(_plain(name, value) for name, value in zip(GROUP_COLUMNS, values, strict=True))
+
+
+def _tuned(searches: pd.DataFrame) -> dict[tuple[str, str, str], frozenset[str]]:
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for row in searches.to_dict("records"):
+        found.setdefault((row["method"], row["protocol"], row["sees_labels"]), set()).add(row["config_id"])
+    return {entrant: frozenset(ids) for entrant, ids in found.items()}
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -128,25 +161,34 @@ def choose_by_validation(configurations: list[Configuration]) -> Configuration:
     return min(configurations, key=lambda item: (-round(float(item.val_oa.mean()), 12), item.config_id))
 
 
-def _group(key: dict[str, Any], members: pd.DataFrame) -> Group:
-    splits = tuple(sorted(int(value) for value in members["split_index"].unique()))
-    seeds = tuple(sorted(int(value) for value in members["seed"].unique()))
+def _group(key: dict[str, Any], members: pd.DataFrame, tuned: dict[tuple[str, str, str], frozenset[str]]) -> Group:
+    pairs = sorted(
+        {(int(split), int(seed)) for split, seed in zip(members["split_index"], members["seed"], strict=True)}
+    )
+    splits, seeds = (tuple(sorted({pair[index] for pair in pairs})) for index in (0, 1))
+    # A bijection between more than one split and as many seeds.
+    is_paired = len(pairs) == len(splits) == len(seeds) > 1
+    cells = {pair: (splits.index(pair[0]), 0 if is_paired else seeds.index(pair[1])) for pair in pairs}
+    shape = len(splits), 1 if is_paired else len(seeds)
     by_config = members.groupby(["method", "protocol", "config_id"], sort=True)
-    configurations = tuple(_configuration(part, splits, seeds) for _, part in by_config)
-    return Group(key=key, splits=splits, seeds=seeds, configurations=configurations)
+    configurations = tuple(_configuration(part, cells, shape) for _, part in by_config)
+    return Group(
+        key=key, splits=splits, seeds=seeds, is_paired=is_paired, configurations=configurations, tuned=tuned
+    )  # fmt: skip
 
 
-def _configuration(part: pd.DataFrame, splits: tuple[int, ...], seeds: tuple[int, ...]) -> Configuration:
-    shape = (len(splits), len(seeds))
-    cells = {name: np.full(shape, np.nan) for name in (*SCORES, "val_OA")}
+def _configuration(
+    part: pd.DataFrame, cells: dict[tuple[int, int], tuple[int, int]], shape: tuple[int, int]
+) -> Configuration:
+    matrices = {name: np.full(shape, np.nan) for name in (*SCORES, "val_OA")}
     reasons = Counter({"not run": shape[0] * shape[1]})
     for row in part.to_dict("records"):
-        cell = splits.index(int(row["split_index"])), seeds.index(int(row["seed"]))
+        cell = cells[int(row["split_index"]), int(row["seed"])]
         reasons["not run"] -= 1
         if not row["is_usable"]:
             reasons[row["error_type"] or row["status"]] += 1
             continue
-        for name, matrix in cells.items():
+        for name, matrix in matrices.items():
             matrix[cell] = row[name]
     first = part.iloc[0]
     return Configuration(
@@ -154,9 +196,10 @@ def _configuration(part: pd.DataFrame, splits: tuple[int, ...], seeds: tuple[int
         method=first["method"],
         protocol=first["protocol"],
         sees_labels=first["sees_labels"],
+        kind=first["kind"],
         params=first["params"],
-        scores={name: cells[name] for name in SCORES},
-        val_oa=cells["val_OA"],
+        scores={name: matrices[name] for name in SCORES},
+        val_oa=matrices["val_OA"],
         holes={reason: count for reason, count in sorted(reasons.items()) if count > 0},
         rows=part,
     )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from report.groups import Configuration, Group, choose_by_validation, swept_names
+from report.standings import REFERENCE, Entrant, Standing, entrant_of, reference_among, standings
 from report.statistics import Interval, score_interval
 
 RULES = (
-    "One line per entrant (method, protocol, label access). Where several configurations of it were tried, the one "
-    "with the highest mean validation OA is shown; test scores play no part in the choice. An entrant ranks only with "
-    "all splits and seeds of its group; otherwise its scores are withheld and the reason is given. A bound sees all "
-    "labels: it is set apart and not ranked. Intervals are 95% intervals of the mean over splits and seeds, both "
-    "random (crossed), and are not adjusted for the number of comparisons."
+    "One line per entrant (method, protocol, label access). All entrants are scored on the same splits, with the same "
+    "validation labels. What is tuned is tuned on validation by a search on a split of its own, or the configuration "
+    "with the highest mean validation OA is shown; 'tried' counts both. Test scores play no part in a choice. An "
+    "entrant ranks only with all splits and seeds of its group; otherwise its scores are withheld and the reason is "
+    "given. A bound sees all labels: it is set apart and not ranked. Intervals are 95% intervals of the mean over the "
+    "draws of splits and seeds in the scene (crossed where splits and seeds are); they say nothing about other scenes "
+    "and are not adjusted for the number of comparisons. Mean rank is over the same draws, among the entrants shown."
 )
+
+# What a score cannot fall below, where that is not 0.
+LOWEST = {"kappa": -1.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +32,11 @@ class Entry:
         shown: the configuration chosen on validation, or, if withheld, the one with the fewest holes.
         scores: score name to its interval, fractions; empty if withheld.
         chosen: its values of the parameters in which the configurations tried differ.
-        n_tried: configurations tried.
+        n_tried: configurations tried, those of a search on validation among them.
         n_incomplete: of them, with holes; they cannot be chosen.
         n_failed: trials of the entrant that failed or diverged, over all configurations.
         withheld: why there are no scores, or None.
+        standing: how it stands against the others; empty if withheld.
     """
 
     rank: int | None
@@ -40,6 +47,7 @@ class Entry:
     n_incomplete: int
     n_failed: int
     withheld: str | None
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def name(self) -> str:
@@ -49,10 +57,15 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """The entries of a group in the order they are shown: ranked, withheld, bounds."""
+    """The entries of a group in the order they are shown: ranked, withheld, bounds.
+
+    Attributes:
+        reference: the entry that others are compared to, or None.
+    """
 
     group: Group
     entries: tuple[Entry, ...]
+    reference: Entry | None = None
 
     @property
     def ranked(self) -> tuple[Entry, ...]:
@@ -70,21 +83,35 @@ class Leaderboard:
         return tuple(entry for entry in self.entries if entry.shown.is_bound)
 
 
-def build_leaderboard(group: Group) -> Leaderboard:
+def build_leaderboard(group: Group, reference: str = REFERENCE) -> Leaderboard:
     """Return the leaderboard of a group.
 
     Args:
         group: comparable trials on one grid of splits and seeds.
+        reference: METHOD or METHOD:PROTOCOL that the others are compared to.
     """
-    by_entrant: dict[tuple[str, str, str], list[Configuration]] = {}
+    by_entrant: dict[Entrant, list[Configuration]] = {}
     for item in group.configurations:
         # Label access is part of the entrant: were it not, a configuration that sees all labels could be chosen
         # on validation and stand for those that do not.
-        by_entrant.setdefault((item.method, item.protocol, item.sees_labels), []).append(item)
+        by_entrant.setdefault(entrant_of(item), []).append(item)
     entries = [_entry(group, items) for items in by_entrant.values()]
     means = sorted((_mean(entry) for entry in entries if _is_rankable(entry)), reverse=True)
-    ranked = [_with_rank(entry, means.index(_mean(entry)) + 1 if _is_rankable(entry) else None) for entry in entries]
-    return Leaderboard(group=group, entries=tuple(sorted(ranked, key=_order)))
+    found = standings([{entrant_of(entry.shown): entry.shown for entry in entries if not entry.withheld}], reference)
+    ranked = [
+        replace(
+            entry,
+            rank=means.index(_mean(entry)) + 1 if _is_rankable(entry) else None,
+            standing=found.get(entrant_of(entry.shown), Standing()),
+        )
+        for entry in entries
+    ]
+    base = reference_among([entrant_of(entry.shown) for entry in ranked if _is_rankable(entry)], reference)
+    return Leaderboard(
+        group=group,
+        entries=tuple(sorted(ranked, key=_order)),
+        reference=next((entry for entry in ranked if entrant_of(entry.shown) == base), None),
+    )
 
 
 def _entry(group: Group, items: list[Configuration]) -> Entry:
@@ -93,9 +120,7 @@ def _entry(group: Group, items: list[Configuration]) -> Entry:
     withheld = None
     if complete:
         shown = choose_by_validation(complete)
-        scores = {
-            name: score_interval(matrix, -1.0 if name == "kappa" else 0.0) for name, matrix in shown.scores.items()
-        }
+        scores = {name: score_interval(matrix, LOWEST.get(name, 0.0)) for name, matrix in shown.scores.items()}
     else:
         shown = min(items, key=lambda item: (sum(item.holes.values()), item.config_id))
         scores, withheld = {}, _reason(group, shown)
@@ -104,7 +129,7 @@ def _entry(group: Group, items: list[Configuration]) -> Entry:
         shown=shown,
         scores=scores,
         chosen={name: shown.params.get(name) for name in swept_names(items)},
-        n_tried=len(items),
+        n_tried=len({item.config_id for item in items} | group.tuned.get(entrant_of(items[0]), frozenset())),
         n_incomplete=len(items) - len(complete),
         n_failed=n_failed,
         withheld=withheld,
@@ -126,10 +151,6 @@ def _mean(entry: Entry) -> float:
 
 def _is_rankable(entry: Entry) -> bool:
     return not entry.shown.is_bound and entry.withheld is None
-
-
-def _with_rank(entry: Entry, rank: int | None) -> Entry:
-    return Entry(**{**entry.__dict__, "rank": rank})
 
 
 def _order(entry: Entry) -> tuple[bool, bool, float, str, str, str]:

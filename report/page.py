@@ -16,16 +16,20 @@ import jinja2
 import pandas as pd
 
 from report.ablation import build_ablations
+from report.columns import COLUMNS
 from report.comparison import CapturedGain, captured_gains, differences_to_reference
+from report.critical_difference import critical_difference_picture
 from report.errors import ReportError
 from report.figures import Picture
 from report.groups import Group, build_groups
 from report.leaderboard import RULES, Leaderboard, build_leaderboard
+from report.overall import NOTE, WORDS, Overall, build_overall, cells, heads, overall_frame, reasons
 from report.pictures import ablation_picture, difference_picture
 from report.provenance import describe_rows, rebuild_command
+from report.published import CAUTION, HEADING, published_beside, published_frame
 from report.rows import failed_rows, read_rows
 from report.tables import (
-    COLUMNS,
+    measured_oa,
     notes,
     nothing_to_rank,
     numbers_frame,
@@ -51,6 +55,19 @@ class Section:
     ablation_notes: tuple[str, ...]
     differences: Picture | None
     gains: tuple[CapturedGain, ...]
+    published: pd.DataFrame | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """All that the page shows of one kind of split over its scenes."""
+
+    overall: Overall
+    heads: list[str]
+    # Kind of rows to its rows: cells with what they sort by.
+    bodies: dict[str, list[list[tuple[str, float | str | None]]]]
+    reasons: list[str]
+    picture: Picture | None
 
 
 def build_page(store_uri: str, out_dir: Path) -> Path:
@@ -87,17 +104,20 @@ def render_files(rows: pd.DataFrame, store_uri: str) -> dict[str, bytes]:
     numbers = count(1)
     sections = [_section(group, numbers) for group in build_groups(rows)]
     boards = [section.board for section in sections]
+    overalls = build_overall(boards)
+    summaries = [_summary(overall, numbers) for overall in overalls]
     failed = failed_rows(rows)
     texts = {
-        "index.html": _html(rows, sections, failed, store_uri),
-        "leaderboard.md": render_markdown(boards, rows),
-        "leaderboard.tex": render_latex(boards),
+        "index.html": _html(rows, summaries, sections, failed, store_uri),
+        "leaderboard.md": render_markdown(boards, rows, overalls),
+        "leaderboard.tex": render_latex(boards, overalls),
         "leaderboard.csv": render_csv(numbers_frame(boards)),
+        "overall.csv": render_csv(overall_frame(overalls)),
         "trials.csv": render_csv(_flat(rows)),
         "failures.csv": render_csv(failed[_FAILURE_COLUMNS]),
     }
     files = {name: text.encode() for name, text in texts.items()}
-    for picture in _pictures(sections):
+    for picture in _pictures(summaries, sections):
         files |= {f"figures/{picture.stem}.{kind}": data for kind, data in picture.files.items()}
         files[f"figures/{picture.stem}.csv"] = render_csv(picture.data).encode()
     return files
@@ -121,13 +141,42 @@ def _section(group: Group, numbers: count[int]) -> Section:
         ablation_notes=ablation_notes,
         differences=difference_picture(differences, group, next(numbers)) if differences else None,
         gains=gains,
+        published=published_frame(rows, measured_oa(board)) if (rows := published_beside(group.key)) else None,
     )
 
 
-def _pictures(sections: list[Section]) -> list[Picture]:
-    return [
-        picture for section in sections for picture in (*section.ablations, section.differences) if picture is not None
-    ]
+def _summary(overall: Overall, numbers: count[int]) -> Summary:
+    return Summary(
+        overall=overall,
+        heads=heads(overall),
+        bodies=_bodies(overall),
+        reasons=reasons(overall),
+        picture=critical_difference_picture(overall, numbers),
+    )
+
+
+def _bodies(overall: Overall) -> dict[str, list[list[tuple[str, float | str | None]]]]:
+    bodies: dict[str, list[list[tuple[str, float | str | None]]]] = {}
+    for entry, row in zip(overall.entries, cells(overall), strict=True):
+        keyed = [
+            (cell, cell if head in WORDS[1:] else _first_number(cell))
+            for head, cell in zip(heads(overall), row, strict=True)
+        ]
+        bodies.setdefault("bounds" if entry.is_bound else "ranked", []).append(keyed)
+    return bodies
+
+
+def _first_number(cell: str) -> float | None:
+    """Return the mean that a cell begins with; None for "-", "n/a", "withheld" and the like."""
+    try:
+        return float(cell.removeprefix("<").split(" ")[0])
+    except ValueError:
+        return None
+
+
+def _pictures(summaries: list[Summary], sections: list[Section]) -> list[Picture]:
+    found = [picture for section in sections for picture in (*section.ablations, section.differences)]
+    return [picture for picture in (*(summary.picture for summary in summaries), *found) if picture is not None]
 
 
 def _flat(rows: pd.DataFrame) -> pd.DataFrame:
@@ -138,7 +187,9 @@ def _flat(rows: pd.DataFrame) -> pd.DataFrame:
     return flat
 
 
-def _html(rows: pd.DataFrame, sections: list[Section], failed: pd.DataFrame, store_uri: str) -> str:
+def _html(
+    rows: pd.DataFrame, summaries: list[Summary], sections: list[Section], failed: pd.DataFrame, store_uri: str
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("report"),
         autoescape=jinja2.select_autoescape(["html"]),
@@ -151,6 +202,10 @@ def _html(rows: pd.DataFrame, sections: list[Section], failed: pd.DataFrame, sto
     environment.tests["missing"] = lambda value: bool(pd.isna(value))
     return environment.get_template("index.html").render(
         marker=jinja2.utils.markupsafe.Markup(MARKER),
+        summaries=summaries,
+        overall_note=NOTE,
+        published_heading=HEADING,
+        published_caution=CAUTION,
         sections=sections,
         columns=COLUMNS,
         rules=RULES,

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pandas as pd
 
 from report.ablation import Ablation, Series
-from report.comparison import REFERENCE, Difference
+from report.comparison import Difference
 from report.figures import Picture, ablation_files, difference_files
 from report.groups import Group
+from report.standings import REFERENCE
 from report.statistics import Interval
 from report.text import file_stem, one_line, value_text, with_interval
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,10 @@ GROUP_COLUMNS = (
     "patch_size",
 )
 INCOMPLETE = "IncompleteRecord"
+_MEASURED = (
+    "leakage", "leakage_val", "fit_s", "embed_s", "protocol_s", "choose_s", "fit_memory_mib", "embed_memory_mib",
+    "n_parameters",
+)  # fmt: skip
 
 
 def read_rows(store_uri: str) -> pd.DataFrame:
@@ -44,8 +49,9 @@ def tidy(table: pa.Table) -> pd.DataFrame:
     """Return one row per trial_id, sorted, with the columns of ``results.schema`` and the derived ones.
 
     Derived: OA, AA, kappa (test) and val_OA, val_AA, val_kappa, as fractions, NaN without a matrix; ``params`` (dict,
-    the protocol's as "protocol.NAME") and one column ``param.NAME`` per parameter; ``is_usable``: whether the row may
-    enter a table.
+    the protocol's as "protocol.NAME") and one column ``param.NAME`` per parameter; ``train_s``: seconds to fit and to
+    train the protocol's classifier; ``classify_s``: seconds to embed the scene and classify validation and test pixels;
+    ``is_usable``: whether the row may enter a table.
     A row that claims status 'ok' but lacks a test or validation matrix is turned into a failed one that says so.
     Of several files of one trial (a copied file), an ok one is kept.
 
@@ -61,8 +67,10 @@ def tidy(table: pa.Table) -> pd.DataFrame:
     derived = [f"{prefix}{name}" for prefix in ("", "val_") for name in SCORES]
     # Objects, so that what is missing stays None and whole numbers stay whole; only measurements become floats.
     frame = pd.DataFrame(unique, columns=[*table.column_names, *derived, "params", "is_usable"], dtype=object)
-    measured = [*derived, "leakage", "leakage_val", "fit_s", "n_parameters"]
-    frame = frame.astype(dict.fromkeys(measured, "float64")).astype({"is_usable": bool})
+    frame = frame.astype(dict.fromkeys([*derived, *_MEASURED], "float64")).astype({"is_usable": bool})
+    # Rows of old schema versions do not say what choosing took: of them only the fit is training, nothing classifying.
+    frame["train_s"] = frame["fit_s"] + frame["choose_s"].fillna(0.0)
+    frame["classify_s"] = frame["embed_s"] + frame["protocol_s"] - frame["choose_s"]
     names = sorted({name for params in frame["params"] for name in params})
     expanded = {f"param.{name}": [params.get(name) for params in frame["params"]] for name in names}
     return pd.concat([frame, pd.DataFrame(expanded, index=frame.index, dtype=object)], axis=1)
@@ -93,6 +101,32 @@ def _parsed(row: dict[str, Any], column: str) -> dict[str, Any]:
             "delete its file and rerun the sweep"
         )
     return params
+
+
+# What a reader may narrow a table to: word to column.
+SELECTABLE = {"scene": "scene", "rule": "split_rule", "method": "method", "protocol": "protocol", "kind": "kind"}
+
+
+def select(rows: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Return the rows of some scenes, rules, methods, protocols or kinds; bounds stay whatever kind is asked for.
+
+    Args:
+        rows: frame of ``tidy``.
+        wanted: word of ``SELECTABLE`` to the values that are kept; an empty one keeps all.
+
+    Raises:
+        ReportError: a value that no row has.
+    """
+    kept = pd.Series(True, index=rows.index)
+    for word, values in wanted.items():
+        column = rows[SELECTABLE[word]]
+        for value in values:
+            if not (column == value).any():
+                known = ", ".join(sorted({str(each) for each in column.dropna()}))
+                raise ReportError(f"no row of {word} {value!r} in this store: it has {known or 'none'}")
+        if values:
+            kept &= column.isin(values) | ((word == "kind") & (rows["sees_labels"] == "all"))
+    return rows[kept]
 
 
 def failed_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -69,22 +69,38 @@ def crossed_mean_interval(scores: ArrayLike, confidence: float = 0.95) -> Interv
     enters with a minus sign, where Satterthwaite's formula is not reliable (Gaylor and Hopper 1969,
     doi 10.1080/00401706.1969.10490732); they are kept within min(P, S) - 1 and P*S - 1.
     """
-    matrix = _checked(scores, confidence)
+    _check_confidence(confidence)
+    mean, variance, freedom = crossed_mean(scores)
+    if np.isnan(variance):
+        return Interval(mean, float("nan"), float("nan"))
+    half = float(special.stdtrit(freedom, 0.5 + confidence / 2)) * variance**0.5
+    return Interval(mean, mean - half, mean + half)
+
+
+def crossed_mean(scores: ArrayLike) -> tuple[float, float, float]:
+    """Return the mean, its variance and the variance's degrees of freedom, as ``crossed_mean_interval`` says.
+
+    Args:
+        scores: (splits, seeds), no NaN, any unit.
+
+    Returns:
+        mean, variance, freedom; the last two NaN for a single score.
+
+    Raises:
+        ValueError: ``scores`` is not a full matrix.
+    """
+    matrix = _checked(scores)
     n_splits, n_seeds = matrix.shape
     mean = float(matrix.mean())
     if matrix.size == 1:
-        return Interval(mean, float("nan"), float("nan"))
+        return mean, float("nan"), float("nan")
     if 1 in matrix.shape:
-        variance, freedom = float(matrix.var(ddof=1)) / matrix.size, float(matrix.size - 1)
-    else:
-        ms_split, ms_seed, ms_residual = mean_squares(matrix)
-        numerator = max(ms_split + ms_seed - ms_residual, ms_split, ms_seed)
-        variance = numerator / matrix.size
-        spread = ms_split**2 / (n_splits - 1) + ms_seed**2 / (n_seeds - 1)
-        freedom = numerator**2 / spread if spread > 0 else 1.0
-        freedom = float(np.clip(freedom, min(matrix.shape) - 1, matrix.size - 1))
-    half = float(special.stdtrit(freedom, 0.5 + confidence / 2)) * variance**0.5
-    return Interval(mean, mean - half, mean + half)
+        return mean, float(matrix.var(ddof=1)) / matrix.size, float(matrix.size - 1)
+    ms_split, ms_seed, ms_residual = mean_squares(matrix)
+    numerator = max(ms_split + ms_seed - ms_residual, ms_split, ms_seed)
+    spread = ms_split**2 / (n_splits - 1) + ms_seed**2 / (n_seeds - 1)
+    freedom = numerator**2 / spread if spread > 0 else 1.0
+    return mean, numerator / matrix.size, float(np.clip(freedom, min(matrix.shape) - 1, matrix.size - 1))
 
 
 def score_interval(scores: ArrayLike, lowest: float = 0.0) -> Interval:
@@ -96,7 +112,11 @@ def score_interval(scores: ArrayLike, lowest: float = 0.0) -> Interval:
         scores: (splits, seeds), fractions.
         lowest: 0, or -1 for kappa.
     """
-    interval = crossed_mean_interval(scores)
+    return within_range(crossed_mean_interval(scores), lowest)
+
+
+def within_range(interval: Interval, lowest: float = 0.0) -> Interval:
+    """Return the interval of a mean score, cut at ``lowest`` and 1."""
     return Interval(interval.mean, *np.clip(interval[1:], lowest, 1.0).tolist())
 
 
@@ -127,7 +147,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0
     Raises:
         ValueError: the shapes differ, or either is not a full matrix.
     """
-    one, other = _checked(first, confidence), _checked(second, confidence)
+    one, other = _checked(first), _checked(second)
     if one.shape != other.shape:
         raise ValueError(f"paired scores must share splits and seeds, got shapes {one.shape} and {other.shape}")
     return crossed_mean_interval(one - other, confidence)
@@ -191,10 +211,13 @@ def sample_sd(scores: ArrayLike) -> float:
     return float(matrix.std(ddof=1)) if matrix.size > 1 else float("nan")
 
 
-def _checked(scores: ArrayLike, confidence: float) -> NDArray[np.float64]:
-    matrix = np.asarray(scores, dtype=np.float64)
+def _check_confidence(confidence: float) -> None:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must be in (0, 1), got confidence={confidence}")
+
+
+def _checked(scores: ArrayLike) -> NDArray[np.float64]:
+    matrix = np.asarray(scores, dtype=np.float64)
     if matrix.ndim != 2 or not matrix.size:
         raise ValueError(f"scores must be a (splits, seeds) matrix with at least one cell, got shape {matrix.shape}")
     if not np.isfinite(matrix).all():

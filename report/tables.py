@@ -1,125 +1,26 @@
-"""The leaderboard as text, CSV, Markdown and LaTeX. A column is one entry of COLUMNS; HTML takes the same ones."""
+"""The leaderboard as text, CSV, Markdown and LaTeX, by the columns of ``report.columns``."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import pandas as pd
 
+from report.columns import COLUMNS, COSTS, interval_numbers, standing_numbers, transductive_text
 from report.leaderboard import RULES, Entry, Leaderboard
+from report.overall import NOTE, WORDS, Overall, cells, heads, overall_markdown, overall_text
+from report.published import beside_measured, published_text
 from report.rows import GROUP_COLUMNS, failed_rows
-from report.statistics import Interval, sample_sd
+from report.statistics import sample_sd
 from report.text import (
     csv_safe,
     latex_cell,
     markdown_cell,
     markdown_table,
-    number,
     one_line,
     params_text,
     with_interval,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Column:
-    """One column of the leaderboard.
-
-    Attributes:
-        heading: what stands above it.
-        meaning: what it says, with its unit.
-        show: the cell's text.
-        sort: the value it sorts by, None last.
-        is_number: whether it is set flush right.
-    """
-
-    heading: str
-    meaning: str
-    show: Callable[[Entry], str]
-    sort: Callable[[Entry], float | str | None]
-    is_number: bool = True
-
-
-def _score(name: str) -> Column:
-    def points(entry: Entry) -> Interval | None:
-        return entry.scores[name].in_points() if entry.scores else None
-
-    meaning = {"OA": "overall accuracy", "AA": "average accuracy", "kappa": "Cohen's kappa"}[name]
-    return Column(
-        heading=name,
-        meaning=f"{meaning} on the test pixels, x 100: mean [95% interval]",
-        show=lambda entry: with_interval(value) if (value := points(entry)) else "withheld",
-        sort=lambda entry: value.mean if (value := points(entry)) else None,
-    )
-
-
-def _median(name: str, heading: str, meaning: str, digits: int) -> Column:
-    def value(entry: Entry) -> float | None:
-        rows = entry.shown.rows
-        values = rows.loc[rows["is_usable"], name].dropna()
-        return float(values.median()) if len(values) else None
-
-    return Column(heading=heading, meaning=meaning, show=lambda entry: number(value(entry), digits), sort=value)
-
-
-def _text(heading: str, meaning: str, show: Callable[[Entry], str]) -> Column:
-    return Column(heading=heading, meaning=meaning, show=show, sort=show, is_number=False)
-
-
-def _leakage(entry: Entry) -> float | None:
-    value = entry.shown.rows["leakage"].mean()
-    return None if pd.isna(value) else 100 * float(value)
-
-
-def _transductive(entry: Entry) -> str:
-    known = {bool(value) for value in entry.shown.rows["transductive"] if value is not None and pd.notna(value)}
-    return {frozenset(): "n/a", frozenset({True}): "yes", frozenset({False}): "no"}.get(frozenset(known), "both")
-
-
-COLUMNS: tuple[Column, ...] = (
-    Column(
-        heading="rank",
-        meaning="by mean test OA among entrants that are not bounds; equal means share a rank",
-        show=lambda entry: str(entry.rank) if entry.rank else ("bound" if entry.shown.is_bound else "-"),
-        sort=lambda entry: entry.rank,
-    ),
-    _text("method", "name of the method", lambda entry: one_line(entry.shown.method)),
-    _text("protocol", "how its output is scored", lambda entry: one_line(entry.shown.protocol)),
-    _score("OA"),
-    _score("AA"),
-    _score("kappa"),
-    Column(
-        heading="trials",
-        meaning="splits x seeds behind the scores",
-        show=lambda entry: "{} x {}".format(*entry.shown.oa.shape),
-        sort=lambda entry: entry.shown.oa.size,
-    ),
-    Column(
-        heading="tried",
-        meaning="configurations tried, of which validation chose one",
-        show=lambda entry: str(entry.n_tried),
-        sort=lambda entry: entry.n_tried,
-    ),
-    Column(
-        heading="failed",
-        meaning="trials of all its configurations that failed or diverged",
-        show=lambda entry: str(entry.n_failed),
-        sort=lambda entry: entry.n_failed,
-    ),
-    _median("fit_s", "fit s", "seconds to fit, median; one fit may serve several trials", 1),
-    _median("n_parameters", "parameters", "learnt parameters of the encoder", 0),
-    Column(
-        heading="leakage %",
-        meaning="share of test pixels whose patch shares a pixel with a training patch, mean over splits",
-        show=lambda entry: number(_leakage(entry)),
-        sort=_leakage,
-    ),
-    _text("transductive", "whether fitting saw the spectra of test pixels", _transductive),
-    _text(
-        "labels seen", "labels the fit may see: none, train, or all (a bound)", lambda e: one_line(e.shown.sees_labels)
-    ),
 )
 
 
@@ -142,19 +43,28 @@ def _numbers(board: Leaderboard, entry: Entry) -> dict[str, object]:
     row |= {"rank": entry.rank, "method": shown.method, "protocol": shown.protocol, "sees_labels": shown.sees_labels}
     row |= {"config_id": shown.config_id, "params": params_text(shown.params)}
     for name in shown.scores:
-        interval = entry.scores.get(name, Interval(float("nan"), float("nan"), float("nan")))
-        row |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        row |= interval_numbers(name, entry.scores.get(name))
         row[f"{name}_sd"] = sample_sd(shown.scores[name]) if entry.scores else float("nan")
     row["val_OA"] = float(shown.val_oa.mean()) if entry.scores else float("nan")
     row |= {"n_splits": shown.oa.shape[0], "n_seeds": shown.oa.shape[1], "n_tried": entry.n_tried}
     row |= {"n_incomplete": entry.n_incomplete, "n_failed": entry.n_failed, "withheld": entry.withheld}
     by_heading = {column.heading: column for column in COLUMNS}
-    row |= {"fit_s": by_heading["fit s"].sort(entry), "n_parameters": by_heading["parameters"].sort(entry)}
-    return row | {"leakage": float(shown.rows["leakage"].mean()), "transductive": _transductive(entry)}
+    row |= {name: by_heading[heading].sort(entry) for name, heading, _, _ in COSTS}
+    row |= standing_numbers(entry.standing)
+    return row | {"leakage": float(shown.rows["leakage"].mean()), "transductive": transductive_text(entry)}
+
+
+def measured_oa(board: Leaderboard) -> dict[str, str]:
+    """Return METHOD:PROTOCOL to test OA with its interval, of every entry that has scores."""
+    return {
+        f"{entry.shown.method}:{entry.shown.protocol}": with_interval(entry.scores["OA"].in_points())
+        for entry in board.entries
+        if entry.scores
+    }
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Return what a reader of the table must know: chosen parameters and on what, withheld scores, holes."""
+    """Return what a reader of the table must know: chosen parameters and on what, withheld scores, holes, remarks."""
     lines = []
     for entry in board.entries:
         if entry.withheld:
@@ -167,21 +77,27 @@ def notes(board: Leaderboard) -> list[str]:
                 f"{one_line(entry.name)}: {entry.n_incomplete} of {entry.n_tried} configurations lack trials and "
                 "could not be chosen"
             )
-    return lines + _not_validated(board)
+    return lines + _said_of_entrants(board)
 
 
-def _not_validated(board: Leaderboard) -> list[str]:
-    """Return which classes had no say in the choice, one line for all entrants of which the same is known."""
+def _said_of_entrants(board: Leaderboard) -> list[str]:
+    """Return which classes had no say in the choice, and what records remark on; one line for all that share it."""
     scored = [entry for entry in board.entries if not entry.withheld]
     names: dict[str, list[str]] = {}
     for entry in scored:
-        if classes := _unvalidated_classes(entry):
-            names.setdefault(classes, []).append(one_line(entry.name))
+        classes = _unvalidated_classes(entry)
+        said = [f"chosen without validation pixels of {classes}"] if classes else []
+        for remark in [*said, *_remarks(entry)]:
+            names.setdefault(remark, []).append(one_line(entry.name))
     return [
-        f"{'all entrants' if 1 < len(who) == len(scored) else ', '.join(who)}: chosen without validation pixels of "
-        f"{classes}"
-        for classes, who in names.items()
+        f"{'all entrants' if 1 < len(who) == len(scored) else ', '.join(who)}: {remark}"
+        for remark, who in names.items()
     ]
+
+
+def _remarks(entry: Entry) -> list[str]:
+    """Return what ``noted`` of any of its rows says."""
+    return sorted({one_line(remark) for noted in entry.shown.rows["noted"].dropna() for remark, _ in noted})
 
 
 def _unvalidated_classes(entry: Entry) -> str:
@@ -199,12 +115,13 @@ def _unvalidated_classes(entry: Entry) -> str:
     )
 
 
-def render_text(boards: Sequence[Leaderboard], rows: pd.DataFrame) -> str:
+def render_text(boards: Sequence[Leaderboard], rows: pd.DataFrame, overalls: Sequence[Overall] = ()) -> str:
     """Return the leaderboards for a terminal, never truncated.
 
     Args:
         boards: one per group.
         rows: the frame they come from, for the failures.
+        overalls: the tables over several scenes.
     """
     if not boards:
         return nothing_to_rank(rows) + "\n"
@@ -212,10 +129,13 @@ def render_text(boards: Sequence[Leaderboard], rows: pd.DataFrame) -> str:
     for board in boards:
         table = leaderboard_frame(board).to_string(index=False, max_colwidth=None, line_width=None)
         parts.append("\n".join([one_line(board.group.title), table, *notes(board)]))
+        if published := published_text(board.group.key, measured_oa(board)):
+            parts.append(published)
     failed = failed_rows(rows)
     if len(failed):
         parts.append(f"Trials that failed or diverged: {_counted(failed)}")
-    return "\n\n".join([*parts, RULES]) + "\n"
+    parts += [overall_text(overall) for overall in overalls]
+    return "\n\n".join([*parts, *([NOTE] if overalls else []), RULES]) + "\n"
 
 
 def nothing_to_rank(rows: pd.DataFrame) -> str:
@@ -229,46 +149,63 @@ def _counted(failed: pd.DataFrame) -> str:
     return ", ".join(f"{one_line(name)} {count}" for name, count in counts.items())
 
 
-def render_markdown(boards: Sequence[Leaderboard], rows: pd.DataFrame) -> str:
+def render_markdown(boards: Sequence[Leaderboard], rows: pd.DataFrame, overalls: Sequence[Overall] = ()) -> str:
     """Return the leaderboards as GitHub-flavoured Markdown.
 
     Args:
         boards: one per group.
         rows: the frame they come from, for the failures.
+        overalls: the tables over several scenes, which come first.
     """
     if not boards:
         return nothing_to_rank(rows) + "\n"
-    lines = []
+    lines = [line for overall in overalls for line in overall_markdown(overall)]
+    lines += [NOTE, ""] if overalls else []
     for board in boards:
         frame = leaderboard_frame(board)
         words = [column.heading for column in COLUMNS if not column.is_number]
         lines += [f"### {markdown_cell(board.group.title)}", ""]
         lines += markdown_table(list(frame.columns), frame.itertuples(index=False), words)
         lines += ["", *(f"- {markdown_cell(note)}" for note in notes(board)), ""]
+        lines += beside_measured(board.group.key, measured_oa(board))
     failed = failed_rows(rows)
     if len(failed):
         lines += [f"Trials that failed or diverged: {markdown_cell(_counted(failed))}.", ""]
     return "\n".join([*lines, RULES, ""])
 
 
-def render_latex(boards: Sequence[Leaderboard]) -> str:
+def render_latex(boards: Sequence[Leaderboard], overalls: Sequence[Overall] = ()) -> str:
     """Return the leaderboards as LaTeX tables with booktabs rules, to be read with input.
 
     Args:
         boards: one per group.
+        overalls: the tables over several scenes, which come first.
     """
-    layout = "".join("r" if column.is_number else "l" for column in COLUMNS)
-    heads = " & ".join(latex_cell(column.heading) for column in COLUMNS)
     lines = ["% \\usepackage{booktabs}"]
+    for overall in overalls:
+        kinds = [entry.is_bound for entry in overall.entries]
+        is_word = [head in WORDS[1:] for head in heads(overall)]
+        lines += _latex_table(overall.title, heads(overall), is_word, cells(overall), kinds)
     for board in boards:
-        lines += [f"% {one_line(board.group.title)}", f"\\begin{{tabular}}{{{layout}}}", "\\toprule", f"{heads} \\\\"]
-        lines.append("\\midrule")
-        for index, entry in enumerate(board.entries):
-            if entry.shown.is_bound and index == len(board.competitors) > 0:
-                lines.append("\\midrule")
-            lines.append(" & ".join(latex_cell(column.show(entry)) for column in COLUMNS) + " \\\\")
-        lines += ["\\bottomrule", "\\end{tabular}", ""]
+        rows = [[column.show(entry) for column in COLUMNS] for entry in board.entries]
+        kinds = [entry.shown.is_bound for entry in board.entries]
+        is_word = [not column.is_number for column in COLUMNS]
+        lines += _latex_table(board.group.title, [column.heading for column in COLUMNS], is_word, rows, kinds)
     return "\n".join(lines) + "\n"
+
+
+def _latex_table(
+    title: str, names: Sequence[str], is_word: Sequence[bool], rows: Sequence[Sequence[str]], is_bound: Sequence[bool]
+) -> list[str]:
+    """Return the lines of one table, a rule before the first bound."""
+    layout = "".join("l" if word else "r" for word in is_word)
+    lines = [f"% {one_line(title)}", f"\\begin{{tabular}}{{{layout}}}", "\\toprule"]
+    lines += [" & ".join(map(latex_cell, names)) + " \\\\", "\\midrule"]
+    for index, row in enumerate(rows):
+        if is_bound[index] and index > 0 and not is_bound[index - 1]:
+            lines.append("\\midrule")
+        lines.append(" & ".join(map(latex_cell, row)) + " \\\\")
+    return [*lines, "\\bottomrule", "\\end{tabular}", ""]
 
 
 def render_csv(frame: pd.DataFrame) -> str:

@@ -96,6 +96,11 @@ def number(value: float | None, digits: int = 1) -> str:
     return NOT_AVAILABLE if value is None or pd.isna(value) else f"{value:.{digits}f}"
 
 
+def p_text(p: float | None) -> str:
+    """Return a p-value with three digits, "<0.001" below them, "-" for none."""
+    return "-" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def with_interval(interval: Interval, digits: int = 1) -> str:
     """Return "61.2 [58.1, 64.4]", the interval n/a where there is none.
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from report.ablation import Ablation
-from report.comparison import REFERENCE, CapturedGain, Difference
+from report.comparison import CapturedGain, Difference
 from report.leaderboard import Leaderboard
+from report.standings import REFERENCE
 from report.statistics import Interval
 from report.text import one_line, value_text, with_interval
 

@@ -1,13 +1,16 @@
 import itertools
 
+import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import stats
 
 from report import leaderboard_text
+from report.columns import COLUMNS
 from report.groups import build_groups
 from report.leaderboard import build_leaderboard
 from report.rows import tidy
-from report.tables import COLUMNS, leaderboard_frame, render_latex, render_markdown
+from report.tables import leaderboard_frame, render_latex, render_markdown
 from results import open_store
 from tests.record_factory import make_record
 
@@ -113,7 +116,10 @@ def test_what_cannot_be_compared_stands_in_groups_of_its_own():
 def test_search_rows_never_enter():
     searched = grid(purpose="search", params={"x": 1}, test_oa=0.9, val_oa=0.9)
     (board,), rows = boards(grid(test_oa=0.5) + searched)
-    assert [entry.n_tried for entry in board.entries] == [1]
+    assert [entry.scores["OA"].mean for entry in board.entries] == [0.5]
+    assert [entry.chosen for entry in board.entries] == [{}]
+    # What was tried is told all the same.
+    assert [entry.n_tried for entry in board.entries] == [2]
     assert rows["is_usable"].sum() == 4
 
 
@@ -168,3 +174,65 @@ def test_terminal_text_is_whole(tmp_path):
 def test_terminal_text_of_an_empty_store(tmp_path):
     (tmp_path / "store").mkdir()
     assert leaderboard_text(str(tmp_path / "store")).startswith("No trials in this store")
+
+
+def repeats(values, **changes):
+    """Return what ``hsicl bench`` leaves of an entrant: repeat r has split r and seed r."""
+    return [make_record(split_index=r, seed=r, test_oa=oa, **changes) for r, oa in enumerate(values)]
+
+
+def test_repeats_with_splits_and_seeds_of_their_own_are_no_grid_with_holes():
+    values = (0.55, 0.61, 0.58, 0.70, 0.64)
+    board = only_board(repeats(values, method="a") + repeats((0.5,) * 5, method="b"))
+    assert (board.group.is_paired, board.group.shape, board.group.n_cells) == (True, (5, 1), 5)
+    assert board.group.cells == "5 repeats"
+    entry, other = board.entries
+    assert [each.withheld for each in board.entries] == [None, None]
+    assert entry.shown.oa.ravel().tolist() == list(values)
+    low, high = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert entry.scores["OA"] == pytest.approx((np.mean(values), low, high))
+    assert other.scores["OA"] == pytest.approx((0.5, 0.5, 0.5))
+
+
+def test_seeds_may_pair_with_splits_in_any_order():
+    records = [make_record(split_index=p, seed=s, test_oa=oa) for p, s, oa in ((0, 7, 0.5), (2, 3, 0.6), (1, 9, 0.7))]
+    (entry,) = only_board(records).entries
+    assert entry.shown.oa.ravel().tolist() == [0.5, 0.7, 0.6]
+
+
+def test_a_missing_repeat_withholds():
+    board = only_board(repeats((0.5,) * 4, method="whole") + repeats((0.9,) * 3, method="short"))
+    assert board.group.is_paired
+    assert {entry.shown.method: entry.withheld for entry in board.entries} == {
+        "whole": None,
+        "short": "withheld: 1 of 4 trials not run",
+    }
+    failed = [*repeats((0.9,) * 3), make_record(split_index=3, seed=3, status="failed", error_type="MemoryError")]
+    (entry,) = only_board(failed).entries
+    assert entry.withheld == "withheld: 1 of 4 trials failed: MemoryError"
+
+
+def test_splits_crossed_with_seeds_are_a_grid_even_if_one_entrant_ran_the_diagonal():
+    board = only_board(grid(method="whole") + repeats((0.9, 0.9), method="diagonal"))
+    assert (board.group.is_paired, board.group.shape) == (False, (2, 2))
+    assert board.group.cells == "2 x 2"
+    assert board.entries[1].withheld == "withheld: 2 of 4 trials not run"
+    # One split with several seeds, one seed for all splits, or one trial, is a grid too.
+    assert only_board(grid(splits=1, seeds=3)).group.shape == (1, 3)
+    assert not only_board(grid(splits=1, seeds=1)).group.is_paired
+    assert only_board(grid(splits=3, seeds=1)).group.cells == "3 x 1"
+
+
+def test_a_search_counts_for_its_own_entrant_alone():
+    searched = [{"method": "tuned", "params": {"x": x}} for x in (1, 2, 3)]
+    searched += [{"method": "tuned", "protocol": "knn", "params": {"x": 6}}]
+    searched += [{"method": "tuned", "sees_labels": "all", "params": {"x": 5}}]
+    # What is shown was tried; another scene's search says nothing here.
+    searched += [{"method": "fixed"}, {"method": "tuned", "scene": "other_scene", "params": {"x": 4}}]
+    records = [make_record(purpose="search", split_index=100, **changes) for changes in searched]
+    records += repeats((0.5, 0.6), method="tuned", params={"x": 2}) + repeats((0.4, 0.5), method="fixed")
+    records += repeats((0.3, 0.4), method="untuned")
+    board = only_board(records)
+    assert {entry.shown.method: entry.n_tried for entry in board.entries} == {"tuned": 3, "fixed": 1, "untuned": 1}
+    assert [entry.n_failed for entry in board.entries] == [0, 0, 0]
+    assert board.group.shape == (2, 1)

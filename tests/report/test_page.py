@@ -99,7 +99,7 @@ def test_page_refers_to_nothing_but_its_own_files(golden_index):
 
 def test_page_shows_every_failure_and_where_the_numbers_come_from(golden_index):
     text = read_page(golden_index).text
-    for shown in ("out of memory", "loss is nan at step 7", "Failed or diverged: 3 of 69 trials", "commit c0ffee0"):
+    for shown in ("out of memory", "loss is nan at step 7", "Failed or diverged: 3 of 90 trials", "commit c0ffee0"):
         assert shown in text
     for shown in ("0123456789abcdef", "fedcba9876543210", "torch 2.13.0", "2026-01-02", "hsicl report --store"):
         assert shown in text

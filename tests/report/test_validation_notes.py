@@ -95,3 +95,17 @@ def test_a_store_of_schema_version_1_is_reported_as_before(tmp_path):
     out = build_report(VERSION_1, tmp_path / "out").parent
     cells = list(csv.DictReader(io.StringIO((out / "trials.csv").read_text())))
     assert {(row["leakage_val"], row["unvalidated_classes"]) for row in cells} == {("", "")}
+
+
+def test_what_records_remark_on_is_said_of_the_entrants_that_it_holds_for():
+    remark = "embedding | sees\nmuch"
+    records = [*grid([[], []], method="a"), *grid([[], ["oats"]], method="b", noted={remark: 7})]
+    # Of one split it is enough.
+    records += grid([[]], method="c", noted={remark: 9}) + [
+        make_record(split_index=1, seed=seed, method="c", class_names=NAMES, noted={}) for seed in range(2)
+    ]
+    oats = "b (linear): chosen without validation pixels of oats (1 of 2 splits)"
+    found = notes_of(records)
+    assert sorted(found) == [oats, "b (linear), c (linear): embedding | sees much"][::-1]
+    assert notes_of(grid([[], []], noted={remark: 7})) == ["toy_method (linear): embedding | sees much"]
+    assert notes_of(grid([[], []], noted=None)) == []
