@@ -124,7 +124,7 @@ def _add_reading(commands: Any) -> None:
         command.add_argument("--store", default=str(STORES / "demo"), metavar="URI")
         if name == "leaderboard":
             command.add_argument("--reference", default="nt_xent", metavar="M[:P]", help="what others are compared to")
-            for word in ("scene", "rule", "method", "protocol", "kind"):
+            for word in _ONLY:
                 command.add_argument(
                     f"--{word}", action="append", default=[], metavar=word[0].upper(), help="only these"
                 )

@@ -44,14 +44,16 @@ def leaderboard_text(
         ReportError: a row cannot be understood, or nothing of what is asked for is there.
         StoreError: the store does not exist or holds a torn file.
     """
-    from report.groups import build_groups
+    from report.groups import build_groups, narrowed
     from report.leaderboard import build_leaderboard
     from report.overall import build_overall
-    from report.rows import read_rows, select
+    from report.rows import OF_GROUPS, read_rows, select
     from report.standings import check_reference
     from report.tables import render_text
 
-    rows = select(read_rows(os.fspath(store_uri)), only or {})
-    check_reference(rows, reference)
-    boards = [build_leaderboard(group, reference) for group in build_groups(rows)]
-    return render_text(boards, rows, build_overall(boards, reference))
+    wanted = only or {}
+    rows = select(read_rows(os.fspath(store_uri)), wanted)
+    groups = narrowed(build_groups(rows), {word: wanted[word] for word in wanted.keys() - OF_GROUPS.keys()})
+    missing = check_reference(groups, reference)
+    boards = [build_leaderboard(group, reference) for group in groups]
+    return missing + render_text(boards, rows, build_overall(boards, reference))

@@ -89,12 +89,16 @@ def transductive_text(entry: Entry) -> str:
 
 # What a fit took, in the table over all scenes too: column of the rows, heading, meaning, digits.
 COSTS = (
-    ("train_s", "train s", "seconds to fit and to train the protocol's classifier, median; one fit may serve several "
-     "trials; of old rows the fit alone", 1),
-    ("classify_s", "classify s", "seconds to embed the whole scene and classify validation and test pixels, median", 1),
-    ("fit_memory_mib", "train MiB", "peak memory while fitting, of the process on CPU, median", 0),
-    ("embed_memory_mib", "classify MiB", "peak memory while embedding the scene, median", 0),
-    ("n_parameters", "parameters", "learnt parameters of the encoder", 0),
+    ("train_s", "train s", "seconds to fit and to choose the protocol's classifier among all it tries, median; what an "
+     "earlier fit of the process left is not paid again; of predictions made elsewhere, fit and prediction; of old "
+     "rows the fit alone", 1),
+    ("classify_s", "classify s", "seconds to embed the whole scene and classify validation and test pixels, median; "
+     "under fine_tuning the dense pass of the tuned network is in train s", 1),
+    ("fit_memory_mib", "train MiB", "peak memory while fitting, median; on CPU of the whole process, what else it "
+     "holds included", 0),
+    ("embed_memory_mib", "classify MiB", "the same while embedding the scene", 0),
+    ("n_parameters", "parameters", "learnt parameters of the encoder, and of the classifier where a method classifies",
+     0),
 )  # fmt: skip
 
 
@@ -127,7 +131,7 @@ COLUMNS: tuple[Column, ...] = (
     _score("kappa"),
     Column(
         heading="mean rank",
-        meaning="rank by test OA, mean over the draws of splits and seeds, among the entrants shown",
+        meaning="rank by test OA, mean over the draws of splits and seeds, among entrants with all scores but bounds",
         show=lambda entry: "-" if (rank := entry.standing.mean_rank) is None else number(rank),
         sort=lambda entry: entry.standing.mean_rank,
     ),
@@ -139,7 +143,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _percent(
         "captured %",
-        "share of the oracle's gain over the reference that a contrastive entrant captures [95%, Fieller]; n/a where "
+        "share of the oracle's gain over the reference that a pretrained entrant captures [95%, Fieller]; n/a where "
         "the oracle's gain is not above zero",
         lambda standing: standing.captured,
     ),
@@ -157,7 +161,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column(
         heading="failed",
-        meaning="trials of all its configurations that failed or diverged",
+        meaning="trials of all its configurations that failed or diverged; those of a search are not counted",
         show=lambda entry: str(entry.n_failed),
         sort=lambda entry: entry.n_failed,
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from report.groups import Configuration, Group, choose_by_validation, swept_names, value_key
 from report.leaderboard import Leaderboard
-from report.standings import REFERENCE
+from report.standings import PRETRAINED, REFERENCE
 from report.statistics import Interval, captured_gain, paired_difference
 
 
@@ -123,7 +123,7 @@ def captured_gains(group: Group) -> tuple[CapturedGain, ...]:
     for (protocol, is_bound, method), mined in sorted(members.items()):
         plain = members.get((protocol, False, REFERENCE))
         oracles = [(key[2], items) for key, items in sorted(members.items()) if key[0] == protocol and key[1]]
-        if is_bound or method == REFERENCE or not plain:
+        if is_bound or method == REFERENCE or not plain or mined[0].kind not in PRETRAINED:
             continue
         for oracle_name, oracle in oracles:
             shared = _shared_axes(mined, plain, oracle)

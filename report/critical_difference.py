@@ -24,7 +24,8 @@ def critical_difference_picture(overall: Overall, numbers: count[int]) -> Pictur
         overall: the table.
         numbers: gives the next figure's number.
 
-    **Source:** Demsar 2006, JMLR 7, sec. 3.2.2 and fig. 1: Nemenyi's test after Friedman's, by scikit-posthocs.
+    **Source:** Demsar 2006, JMLR 7, sec. 3.2.2 and fig. 1: Nemenyi's test, by scikit-posthocs.
+    **Differs:** Friedman's own test does not come before it.
     """
     # Slow to import, and needed by this figure alone.
     import scikit_posthocs

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -129,6 +129,24 @@ def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
         _group(dict(zip(GROUP_COLUMNS, _key(key), strict=True)), part, tried.get(_key(key), {}))
         for key, part in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
     )
+
+
+def narrowed(groups: Iterable[Group], wanted: Mapping[str, Sequence[str]]) -> tuple[Group, ...]:
+    """Return the groups with some of their configurations, each group's grid as it is; bounds stay whatever the kind.
+
+    Args:
+        groups: of one store.
+        wanted: ``"method"``, ``"protocol"`` or ``"kind"`` to the values that are kept; an empty one keeps all.
+    """
+
+    def is_kept(item: Configuration) -> bool:
+        return all(
+            not values or getattr(item, word) in values or (word == "kind" and item.is_bound)
+            for word, values in wanted.items()
+        )
+
+    kept = (replace(group, configurations=tuple(filter(is_kept, group.configurations))) for group in groups)
+    return tuple(group for group in kept if group.configurations)
 
 
 def _key(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -10,13 +10,16 @@ from report.standings import REFERENCE, Entrant, Standing, entrant_of, reference
 from report.statistics import Interval, score_interval
 
 RULES = (
-    "One line per entrant (method, protocol, label access). All entrants are scored on the same splits, with the same "
-    "validation labels. What is tuned is tuned on validation by a search on a split of its own, or the configuration "
-    "with the highest mean validation OA is shown; 'tried' counts both. Test scores play no part in a choice. An "
-    "entrant ranks only with all splits and seeds of its group; otherwise its scores are withheld and the reason is "
-    "given. A bound sees all labels: it is set apart and not ranked. Intervals are 95% intervals of the mean over the "
-    "draws of splits and seeds in the scene (crossed where splits and seeds are); they say nothing about other scenes "
-    "and are not adjusted for the number of comparisons. Mean rank is over the same draws, among the entrants shown."
+    "One line per entrant (method, protocol, label access). All entrants are scored on the same splits, with the "
+    "same validation labels. Where a search tuned an entrant on validation (hsicl bench: on a split of its own, "
+    "whose labelled pixels are extra labels and mostly test pixels of the repeats), its choice is shown; else, of"
+    " several configurations, the one with the highest mean validation OA. 'tried' counts both. Protocols choose "
+    "their own settings on each repeat's validation pixels, some among many, some among none; 'tried' does not "
+    "count these. Test scores play no part in a choice. An entrant ranks only with all splits and seeds of its "
+    "group; otherwise its scores are withheld and the reason is given. A bound sees all labels: it is set apart "
+    "and not ranked. Intervals are 95% intervals of the mean over the draws of splits and seeds in the scene "
+    "(crossed where splits and seeds are); they say nothing about other scenes and are not adjusted for the "
+    "number of comparisons. Mean rank is over the same draws, among entrants with all scores that are no bounds."
 )
 
 # What a score cannot fall below, where that is not 0.

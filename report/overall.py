@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -18,14 +18,16 @@ from report.text import NOT_AVAILABLE, markdown_cell, markdown_table, number, on
 
 _OF_SCENES = ("scene", "scene_hash")
 NOTE = (
-    "Every scene counts alike. OA is the mean over the scenes with its 95% interval from the draws of splits and "
-    "seeds within them: it says nothing about other scenes. Ranks, P(better) and p are over all draws of all "
-    "scenes, paired by scene, split and seed; p is Wilcoxon's signed-rank test against the reference, adjusted "
-    "after Holm for the entrants of the table, and not there where splits are crossed with seeds. 'beyond' is the"
-    " difference's interval for pixels beyond those of the scenes, with Nadeau and Bengio's correction for splits"
-    " that overlap: with few labels it is wide, because repeats test on the same pixels. An entrant that lacks a "
-    "score on one of the scenes is withheld. Seconds and memory are those of the machine that ran a trial, "
-    "medians over the trials, and hold what else it did at the time."
+    "OA is the mean over the scenes, each counting alike, with its 95% interval from the draws of splits and "
+    "seeds within them. Ranks, P(better) and p are over all draws of all scenes, paired by scene, split and seed,"
+    " so scenes with more draws count more. None of them says anything about other scenes, and p, which takes "
+    "repeats on much the same pixels for blocks, nothing about other pixels. p is Wilcoxon's signed-rank test "
+    "against the reference, adjusted after Holm for the entrants of the table; it is not given where repeats "
+    "share a split or a seed. 'beyond' is the interval of the difference for pixels beyond those of the scenes, "
+    "with Nadeau and Bengio's correction for splits that overlap: with few labels it is wide, because repeats "
+    "test on the same pixels. An entrant that lacks a score on one of the scenes is withheld. Seconds and memory "
+    "are means over the scenes of medians over the trials, those of the machine that ran them and of what else it"
+    " did at the time."
 )
 
 
@@ -95,11 +97,7 @@ def _overall(boards: list[Leaderboard], reference: str) -> Overall:
     unranked = [_entry(entrant, boards, by_scene, found.get(entrant)) for entrant in entrants]
     means = sorted((_mean(entry) for entry in unranked if entry.scores and not entry.is_bound), reverse=True)
     ranked = [
-        entry
-        if entry.is_bound or not entry.scores
-        else OverallEntry(
-            rank=means.index(_mean(entry)) + 1, shown=entry.shown, scores=entry.scores, standing=entry.standing
-        )
+        entry if entry.is_bound or not entry.scores else replace(entry, rank=means.index(_mean(entry)) + 1)
         for entry in unranked
     ]
     return Overall(

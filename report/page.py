@@ -204,6 +204,7 @@ def _html(
         marker=jinja2.utils.markupsafe.Markup(MARKER),
         summaries=summaries,
         overall_note=NOTE,
+        words=WORDS[1:],
         published_heading=HEADING,
         published_caution=CAUTION,
         sections=sections,

@@ -67,7 +67,7 @@ def _shown(overalls: Sequence[Overall]) -> str:
     lines = []
     for overall in overalls:
         against = [head for head in heads(overall) if head.startswith("OA minus ")]
-        lines += overall_markdown(overall, (*_COLUMNS, *overall.scenes, *against))
+        lines += overall_markdown(overall, (*_COLUMNS, *overall.scenes, *against, "beyond"))
     return "\n".join([*lines, NOTE])
 
 

@@ -103,12 +103,13 @@ def _parsed(row: dict[str, Any], column: str) -> dict[str, Any]:
     return params
 
 
-# What a reader may narrow a table to: word to column.
-SELECTABLE = {"scene": "scene", "rule": "split_rule", "method": "method", "protocol": "protocol", "kind": "kind"}
+# What a reader may narrow a table to: word to column. Scenes and rules are whole groups, the others parts of one.
+OF_GROUPS = {"scene": "scene", "rule": "split_rule"}
+SELECTABLE = {**OF_GROUPS, "method": "method", "protocol": "protocol", "kind": "kind"}
 
 
 def select(rows: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Return the rows of some scenes, rules, methods, protocols or kinds; bounds stay whatever kind is asked for.
+    """Return the rows of some scenes and rules; values of the other words are checked only (``groups.narrowed``).
 
     Args:
         rows: frame of ``tidy``.
@@ -124,8 +125,8 @@ def select(rows: pd.DataFrame, wanted: Mapping[str, Sequence[str]]) -> pd.DataFr
             if not (column == value).any():
                 known = ", ".join(sorted({str(each) for each in column.dropna()}))
                 raise ReportError(f"no row of {word} {value!r} in this store: it has {known or 'none'}")
-        if values:
-            kept &= column.isin(values) | ((word == "kind") & (rows["sees_labels"] == "all"))
+        if values and word in OF_GROUPS:
+            kept &= column.isin(values)
     return rows[kept]
 
 

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from report.errors import ReportError
-from report.groups import Configuration
+from report.groups import Configuration, Group
 from report.pairing import (
     corrected_interval,
     holm,
@@ -25,7 +24,7 @@ from report.statistics import Interval, captured_gain
 REFERENCE = "nt_xent"
 REFERENCE_PROTOCOL = "linear"
 # Kinds of entrants of which the share of the oracle's gain is told; rows of old schema versions do not say.
-_CONTRASTIVE = ("self_supervised", "ours", "other", None)
+PRETRAINED = ("self_supervised", "ours", "other", None)
 
 # Method, protocol, label access.
 Entrant = tuple[str, str, str]
@@ -69,17 +68,23 @@ def reference_among(entrants: Sequence[Entrant], name: str) -> Entrant | None:
     return min(found, key=lambda each: (each[1] != REFERENCE_PROTOCOL, each), default=None)
 
 
-def check_reference(rows: pd.DataFrame, name: str) -> None:
-    """Raise ReportError if a reference is asked for that no row has; the usual one may be missing.
+def check_reference(groups: Sequence[Group], name: str) -> str:
+    """Return "", or a line that says that the usual reference is not among what is shown.
 
     Args:
-        rows: frame of ``report.rows.tidy``.
+        groups: what is shown.
         name: METHOD or METHOD:PROTOCOL.
+
+    Raises:
+        ReportError: another reference than the usual one was asked for, and it is not there.
     """
-    entrants = [(method, protocol, "") for method, protocol in zip(rows["method"], rows["protocol"], strict=True)]
-    if name != REFERENCE and reference_among(entrants, name) is None:
-        known = ", ".join(sorted({f"{method}:{protocol}" for method, protocol, _ in entrants}))
-        raise ReportError(f"no row of the reference {name!r}: name one of {known or 'none, the store is empty'}")
+    entrants = [entrant_of(item) for group in groups for item in group.configurations]
+    if not entrants or reference_among(entrants, name) is not None:
+        return ""
+    known = ", ".join(sorted({f"{method}:{protocol}" for method, protocol, _ in entrants}))
+    if name == REFERENCE:
+        return f"Nothing is compared: the reference {name} is not shown. Name one with --reference, of {known}.\n\n"
+    raise ReportError(f"no row of the reference {name!r} among what is shown: name one of {known}")
 
 
 def standings(scenes: Sequence[Mapping[Entrant, Configuration]], reference: str = REFERENCE) -> dict[Entrant, Standing]:
@@ -99,12 +104,12 @@ def standings(scenes: Sequence[Mapping[Entrant, Configuration]], reference: str 
     if base is None:
         return found
     others = [each for each in shared if each != base]
-    # Crossed cells share splits and seeds: as independent blocks they would count for more than they are.
-    is_independent = all(1 in scene[base].oa.shape for scene in scenes)
+    # Cells that share a split or a seed would count, as independent blocks, for more than they are.
+    is_independent = all(_is_independent(scene[base]) for scene in scenes)
     tested = others if is_independent else []
     p_values = {each: wilcoxon_p(_blocks(scenes, each), _blocks(scenes, base)) for each in tested}
-    ours = [each for each in tested if each in competitors]
-    adjusted = dict(zip(ours, holm([p_values[each] for each in ours]), strict=True))
+    family = [each for each in tested if each in competitors]
+    adjusted = dict(zip(family, holm([p_values[each] for each in family]), strict=True))
     for each in others:
         improvement = probability_of_improvement(_blocks(scenes, each), _blocks(scenes, base))
         differences = [scene[each].oa - scene[base].oa for scene in scenes]
@@ -120,6 +125,11 @@ def standings(scenes: Sequence[Mapping[Entrant, Configuration]], reference: str 
     return found
 
 
+def _is_independent(item: Configuration) -> bool:
+    """Return whether every cell has a split and a seed of its own."""
+    return item.rows["split_index"].nunique() == item.rows["seed"].nunique() == item.oa.size
+
+
 def _blocks(scenes: Sequence[Mapping[Entrant, Configuration]], entrant: Entrant) -> NDArray[np.float64]:
     return np.concatenate([scene[entrant].oa.ravel() for scene in scenes])
 
@@ -130,9 +140,9 @@ def _test_over_train(item: Configuration) -> float:
 
 
 def _captured(scene: Mapping[Entrant, Configuration], entrant: Entrant, base: Entrant) -> Interval | None:
-    """Return the captured gain of a contrastive entrant that shares its protocol with reference and bound."""
+    """Return the captured gain of a pretrained entrant that shares its protocol with reference and bound."""
     item = scene[entrant]
     bounds = [each for each in scene if scene[each].is_bound and each[1] == base[1]]
-    if item.is_bound or entrant[1] != base[1] or item.kind not in _CONTRASTIVE or len(bounds) != 1:
+    if item.is_bound or entrant[1] != base[1] or item.kind not in PRETRAINED or len(bounds) != 1:
         return None
     return captured_gain(item.oa, scene[base].oa, scene[bounds[0]].oa)

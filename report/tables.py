@@ -59,7 +59,7 @@ def measured_oa(board: Leaderboard) -> dict[str, str]:
     return {
         f"{entry.shown.method}:{entry.shown.protocol}": with_interval(entry.scores["OA"].in_points())
         for entry in board.entries
-        if entry.scores
+        if entry.scores and not entry.shown.is_bound
     }
 
 

@@ -61,7 +61,7 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("chosen_json", pa.string(), "what the protocol chose on validation, as canonical JSON"),
     ("curves", _CURVES, "what was watched during training"),
     ("diagnostics", pa.map_(pa.string(), pa.float64()), "quality of pseudolabels and negatives, measured with labels"),
-    ("n_parameters", pa.int64(), "learnt parameters of the encoder"),
+    ("n_parameters", pa.int64(), "learnt parameters of the encoder, and of the classifier of methods that classify"),
     ("embedding_dim", pa.int32(), "dimension of the embedding"),
     ("fit_s", pa.float64(), "seconds to fit (shared by n_shared trials)"),
     ("n_shared", pa.int32(), "trials of this run that share the fit"),

@@ -1,9 +1,9 @@
-"""The leaderboard's trials: every entrant tuned by the same number of trials, then repeated on the same splits.
+"""The leaderboard's trials: every entrant tuned by up to the same number of trials, then repeated on the same splits.
 
 A line of the leaderboard is a method under a protocol, on one scene under one kind of split. Tuning tries the line's
 defaults and configurations drawn from the method's search space on a split and a seed of their own, scored on that
 split's validation pixels only (rows of purpose ``"search"``). The best one runs again as ordinary trials: repeat r has
-split r and seed r.
+split r and seed r. Under fixed masks the test pixels are the same in tuning and in all repeats.
 """
 
 from __future__ import annotations

@@ -4,13 +4,13 @@
 of the first principal component of the scene; axes of the centred spectra of a superpixel; spectra are projected as
 they are, not centred.
 **Differs:** superpixels are SLIC's (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120) instead of entropy rate
-superpixels, and their number is chosen on validation, where the authors took 100 for Indian Pines and Salinas and 20
-for Pavia University. Axes without variance give 0, and the sign of an axis is that of its largest loading. The authors'
-code takes the best kernel width on the test pixels. A pixel's features are made by the axes of its superpixel, which
-reaches beyond the patch that a split guards: where it holds pixels of two parts, these share their axes. Held-out
-labels play no part; held-out spectra near by do. Axes of different superpixels do not compare, so a superpixel without
-a training pixel is told poorly, as on splits with a guard. Pixels that the fit may not see take the axes of the nearest
-pixel that it may.
+superpixels, 100 of them unless tuned; the authors took 100 for Indian Pines and Salinas and 20 for Pavia University.
+Axes without variance give 0, and the sign of an axis is that of its largest loading. The authors' code takes the best
+kernel width on the test pixels. A pixel's features are made by the axes of its superpixel, which reaches beyond the
+patch that a split guards: where it holds pixels of two parts, these share their axes. Held-out labels play no part;
+held-out spectra near by do. Axes of different superpixels do not compare, so a superpixel without a training pixel is
+told poorly, as on splits with a guard. Pixels that the fit may not see take the axes of the nearest pixel that it
+may.
 **Cost:** SLIC on one channel, then an eigendecomposition of the bands' covariance for every superpixel.
 """
 

@@ -100,6 +100,6 @@ def test_no_page_scrolls_sideways(opened, width):
 def test_figures_load_and_follow_the_colour_scheme(opened, scheme):
     page = opened(scheme=scheme)
     images = page.evaluate("[...document.images].map((image) => [image.currentSrc, image.naturalWidth])")
-    assert len(images) == 3
+    assert len(images) == 6
     assert all(width > 0 for _, width in images)
     assert all(source.endswith(".dark.svg") == (scheme == "dark") for source, _ in images)

@@ -159,11 +159,26 @@ def test_ranks_and_tests_are_made_anew_for_what_is_asked_for(tmp_path):
     assert "33" in line.split()
     for only_these, reference, message in (
         ({"scene": ["three"]}, "nt_xent", "no row of scene 'three' in this store: it has one, two"),
+        ({"kind": ["classic"]}, "nt_xent", "no row of kind 'classic'"),
         ({}, "nobody", "no row of the reference 'nobody'"),
         ({"method": ["nt_xent"]}, "raw_spectra", "no row of the reference 'raw_spectra'"),
     ):
         with pytest.raises(ReportError, match=message):
             leaderboard_text(tmp_path, only=only_these, reference=reference)
+
+
+def test_narrowing_keeps_the_grid_and_says_that_the_reference_is_gone(tmp_path):
+    store = open_store(tmp_path)
+    made = [record for record in records() if (record.method, record.split_index) != ("raw_spectra", 2)]
+    for record in made + records({"one": {"oracle": (70, 71, 72)}}, sees_labels="all", kind="bound"):
+        store.write(record)
+    part = leaderboard_text(tmp_path, only={"method": ["raw_spectra"]})
+    assert "withheld: 1 of 3 trials not run" in part
+    assert "Nothing is compared: the reference nt_xent is not shown" in part
+    # A bound stays whatever kind is asked for.
+    of_kind = leaderboard_text(tmp_path, only={"scene": ["one"], "kind": ["self_supervised"]})
+    assert "bound" in of_kind
+    assert "Nothing is compared" not in of_kind
 
 
 def test_the_critical_difference_diagram_shows_the_scenes_ranks_and_is_the_same_each_time():

@@ -3,6 +3,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
+from report.comparison import captured_gains
 from report.groups import build_groups
 from report.leaderboard import build_leaderboard
 from report.pairing import holm, mean_ranks, wilcoxon_p
@@ -211,12 +212,16 @@ def test_crossed_cells_are_not_tested_as_if_they_were_independent():
     assert not found.improvement.is_defined
     assert found.difference.is_defined
     assert found.mean_rank == pytest.approx(1.25)
-    # One crossed scene among several is enough; one seed for all splits is not crossed.
+    # One crossed scene among several is enough.
     independent = scene({PLAIN: SCORES[PLAIN], MINED: SCORES[MINED]})
     for order in ([item, independent], [independent, item]):
         assert standings(order)[MINED].p is None
-    one_seed = shown(*crossed(PLAIN, plain[:, :1]), *crossed(MINED, mined[:, :1]))
-    assert standings([one_seed])[MINED].p == pytest.approx(2 / 2**2)
+    # A seed that all splits share, or a split that all seeds share, is one draw of it.
+    for part in (np.s_[:, :1], np.s_[:1, :]):
+        shared = shown(*crossed(PLAIN, plain[part]), *crossed(MINED, mined[part]))
+        assert standings([shared])[MINED].p is None
+        assert not standings([shared])[MINED].improvement.is_defined
+        assert standings([shared])[MINED].difference.is_defined
 
 
 def test_the_leaderboard_shows_them():
@@ -231,3 +236,21 @@ def test_the_leaderboard_shows_them():
     assert entrant_of(build_leaderboard(group, "mined:knn").reference.shown) == KNN
     assert build_leaderboard(group, "broken").reference is None
     assert build_leaderboard(group, "oracle").reference is None
+
+
+def test_captured_gain_is_told_of_pretrained_entrants_only():
+    oa = {"nt_xent": 0.5, "oracle_negatives": 0.8, "mined_negatives": 0.6, "raw_spectra": 0.7}
+    kinds = {"oracle_negatives": "bound", "mined_negatives": "ours", "raw_spectra": "classical"}
+    records = [
+        make_record(
+            method=method, kind=kinds.get(method, "self_supervised"), split_index=repeat, seed=repeat,
+            sees_labels="all" if method == "oracle_negatives" else "none", test_oa=level + 0.01 * repeat,
+        )
+        for method, level in oa.items()
+        for repeat in range(3)
+    ]  # fmt: skip
+    (group,) = build_groups(tidy(pa.concat_tables([record.to_table() for record in records])))
+    assert {gain.method for gain in captured_gains(group)} == {"mined_negatives"}
+    board = build_leaderboard(group)
+    told = {entry.shown.method for entry in board.entries if entry.standing.captured is not None}
+    assert told == {"mined_negatives"}
