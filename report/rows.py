@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -26,6 +27,8 @@ GROUP_COLUMNS = (
     "patch_size",
 )
 INCOMPLETE = "IncompleteRecord"
+# The study of a folder of studies that a leaderboard is made of.
+LEADERBOARD = "leaderboard"
 _MEASURED = (
     "leakage", "leakage_val", "fit_s", "embed_s", "protocol_s", "choose_s", "fit_memory_mib", "embed_memory_mib",
     "n_parameters",
@@ -33,7 +36,7 @@ _MEASURED = (
 
 
 def read_rows(store_uri: str) -> pd.DataFrame:
-    """Return ``tidy`` of all rows of a store.
+    """Return ``tidy`` of all rows of a store; of a folder of studies, as results/released is one, its ``leaderboard``.
 
     Args:
         store_uri: folder or URI that ``results.open_store`` understands.
@@ -42,6 +45,10 @@ def read_rows(store_uri: str) -> pd.DataFrame:
         ReportError: a row's parameters are not a JSON object.
         StoreError: the store does not exist or holds a torn file.
     """
+    folder = Path(store_uri)
+    # Rows of several studies do not mix: their grids differ.
+    if folder.is_dir() and not any(folder.glob("*.parquet")) and (folder / LEADERBOARD).is_dir():
+        store_uri = str(folder / LEADERBOARD)
     return tidy(open_store(store_uri).read())
 
 

@@ -181,6 +181,18 @@ def test_narrowing_keeps_the_grid_and_says_that_the_reference_is_gone(tmp_path):
     assert "Nothing is compared" not in of_kind
 
 
+def test_of_a_folder_of_studies_the_leaderboard_is_shown(tmp_path):
+    for folder, made in (("leaderboard", records()), ("other", records({"three": {"else": (1, 2, 3)}}))):
+        store = open_store(tmp_path / folder)
+        for record in made:
+            store.write(record)
+    assert leaderboard_text(tmp_path) == leaderboard_text(tmp_path / "leaderboard")
+    # Rows of its own come first.
+    open_store(tmp_path).write(make_record(method="its_own"))
+    assert "its_own" in leaderboard_text(tmp_path)
+    assert "mined_negatives" not in leaderboard_text(tmp_path)
+
+
 def test_the_critical_difference_diagram_shows_the_scenes_ranks_and_is_the_same_each_time():
     from itertools import count
 
