@@ -42,6 +42,11 @@ def processes_with(mark: str) -> list[str]:
     return [command for command in found if not command.startswith(("ray::DashboardAgent", "ray::RuntimeEnvAgent"))]
 
 
+def hear_interrupts() -> None:
+    """Let Ctrl-C reach the process: what a shell starts in the background ignores it, and so do its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def wait_until(condition: Callable[[], bool], seconds: float, what: Callable[[], object]) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -60,7 +65,9 @@ def test_whatever_stops_it_the_same_command_goes_on(tmp_path: Path) -> None:
 
     def start() -> subprocess.Popen[str]:
         environment = {**os.environ, "HSICL_TEST": str(tmp_path)}
-        return subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        )
 
     with start() as sweep:
         wait_until(lambda: n_files(folder) >= 2, 120, sweep.poll)
