@@ -99,12 +99,12 @@ def build_leaderboard(group: Group, reference: str = REFERENCE) -> Leaderboard:
         # on validation and stand for those that do not.
         by_entrant.setdefault(entrant_of(item), []).append(item)
     entries = [_entry(group, items) for items in by_entrant.values()]
-    means = sorted((_mean(entry) for entry in entries if _is_rankable(entry)), reverse=True)
+    means = sorted((mean_oa(entry.scores) for entry in entries if _is_rankable(entry)), reverse=True)
     found = standings([{entrant_of(entry.shown): entry.shown for entry in entries if not entry.withheld}], reference)
     ranked = [
         replace(
             entry,
-            rank=means.index(_mean(entry)) + 1 if _is_rankable(entry) else None,
+            rank=means.index(mean_oa(entry.scores)) + 1 if _is_rankable(entry) else None,
             standing=found.get(entrant_of(entry.shown), Standing()),
         )
         for entry in entries
@@ -147,9 +147,12 @@ def _reason(group: Group, item: Configuration) -> str:
     return "withheld: " + "; ".join(parts)
 
 
-def _mean(entry: Entry) -> float:
-    # Rounded: means of equal scores summed in another order differ in the last bit, and ties must share a rank.
-    return round(entry.scores["OA"].mean, 12)
+def mean_oa(scores: dict[str, Interval]) -> float:
+    """Return the mean OA that ranks go by, rounded, so that ties share a rank.
+
+    Means of equal scores summed in another order differ in the last bit.
+    """
+    return round(scores["OA"].mean, 12)
 
 
 def _is_rankable(entry: Entry) -> bool:
@@ -157,6 +160,6 @@ def _is_rankable(entry: Entry) -> bool:
 
 
 def _order(entry: Entry) -> tuple[bool, bool, float, str, str, str]:
-    mean = -_mean(entry) if entry.scores else 0.0
+    mean = -mean_oa(entry.scores) if entry.scores else 0.0
     shown = entry.shown
     return shown.is_bound, entry.withheld is not None, mean, shown.method, shown.protocol, shown.sees_labels

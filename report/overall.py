@@ -9,7 +9,7 @@ import pandas as pd
 
 from report.columns import COSTS, interval_numbers, median_of, standing_numbers
 from report.groups import Configuration
-from report.leaderboard import LOWEST, Entry, Leaderboard
+from report.leaderboard import LOWEST, Entry, Leaderboard, mean_oa
 from report.pairing import scenes_mean_interval
 from report.rows import GROUP_COLUMNS
 from report.standings import REFERENCE, Entrant, Standing, entrant_of, reference_among, standings
@@ -95,9 +95,9 @@ def _overall(boards: list[Leaderboard], reference: str) -> Overall:
     found = standings(scored, reference)
     entrants = list(dict.fromkeys(entrant for entries in by_scene for entrant in entries))
     unranked = [_entry(entrant, boards, by_scene, found.get(entrant)) for entrant in entrants]
-    means = sorted((_mean(entry) for entry in unranked if entry.scores and not entry.is_bound), reverse=True)
+    means = sorted((mean_oa(entry.scores) for entry in unranked if entry.scores and not entry.is_bound), reverse=True)
     ranked = [
-        entry if entry.is_bound or not entry.scores else replace(entry, rank=means.index(_mean(entry)) + 1)
+        entry if entry.is_bound or not entry.scores else replace(entry, rank=means.index(mean_oa(entry.scores)) + 1)
         for entry in unranked
     ]
     return Overall(
@@ -126,13 +126,8 @@ def _entry(
     return OverallEntry(rank=None, shown=shown, scores=scores, standing=standing)
 
 
-def _mean(entry: OverallEntry) -> float:
-    # Rounded: means of equal scores summed in another order differ in the last bit, and ties must share a rank.
-    return round(entry.scores["OA"].mean, 12)
-
-
 def _order(entry: OverallEntry) -> tuple[bool, bool, float, Entrant]:
-    mean = -_mean(entry) if entry.scores else 0.0
+    mean = -mean_oa(entry.scores) if entry.scores else 0.0
     return entry.is_bound, entry.withheld is not None, mean, entrant_of(entry.shown[0])
 
 
