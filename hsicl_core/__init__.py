@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hsicl_core.pseudolabels.random import RandomPseudoLabeler
     from hsicl_core.pseudolabels.super_pixels import SuperPixelPseudoLabeler
     from hsicl_core.registry import Registry
+    from hsicl_core.tiled import tiled_mined_contrastive_loss
     from hsicl_core.training import NonFiniteLossError, Training
 
 _HOME = {
@@ -50,6 +51,7 @@ _HOME = {
     "UserError": "errors",
     "MinedContrastiveLoss": "losses.mined_info_nce",
     "mined_contrastive_loss": "mined_contrastive",
+    "tiled_mined_contrastive_loss": "tiled",
     "MixtureMiner": "miners.mixture",
     "KMeansPseudoLabeler": "pseudolabels.k_means",
     "MiniBatchKMeansPseudoLabeler": "pseudolabels.mini_batch_k_means",
@@ -104,6 +106,7 @@ __all__ = [
     "fine_tune",
     "mined_contrastive_loss",
     "pretrain",
+    "tiled_mined_contrastive_loss",
 ]
 
 

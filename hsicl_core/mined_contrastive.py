@@ -23,10 +23,7 @@ def cosine_similarity(z0: Tensor, z1: Tensor) -> Tensor:
     Raises:
         InvalidValueError: shapes are not equal and two-dimensional.
     """
-    if z0.ndim != 2 or z0.shape != z1.shape or len(z0) == 0:
-        raise InvalidValueError(
-            f"z0 and z1 must both have shape (batch, dim) with batch >= 1, got {tuple(z0.shape)} and {tuple(z1.shape)}"
-        )
+    _check_shapes(z0, z1)
     z = torch.cat([z0, z1])
     # Narrower numbers would lose what a small temperature blows up, and autocast would narrow the product again.
     with torch.autocast(z.device.type, enabled=False):
@@ -63,18 +60,42 @@ def mined_contrastive_loss(
     Raises:
         InvalidValueError: a value outside its range, or shapes that do not fit.
     """
+    check_views(z0, z1, pseudo_labels)
     similarity = cosine_similarity(z0, z1)
+    miner, loss = usual_parts(
+        temperature=temperature, hard_fraction=hard_fraction, n_negatives=n_negatives, elimination=elimination,
+        easy=easy, guard_quantile=guard_quantile, negative_scaling=negative_scaling,
+    )  # fmt: skip
+    return loss(similarity, miner.mine(Candidates.of_batch(similarity, pseudo_labels), generator))
+
+
+def check_views(z0: Tensor, z1: Tensor, pseudo_labels: Tensor) -> None:
+    """Raise InvalidValueError unless the embeddings are (batch, dim) and the pseudolabels (batch,) integers."""
+    _check_shapes(z0, z1)
     if pseudo_labels.shape != z0.shape[:1] or pseudo_labels.is_floating_point():
         raise InvalidValueError(
             f"pseudo_labels must be integers of shape ({len(z0)},), one per sample, "
             f"got {pseudo_labels.dtype} of shape {tuple(pseudo_labels.shape)}"
         )
-    # The miner has more values; these are the ones whose meaning this function's formula gives.
+
+
+def _check_shapes(z0: Tensor, z1: Tensor) -> None:
+    if z0.ndim != 2 or z0.shape != z1.shape or len(z0) == 0:
+        raise InvalidValueError(
+            f"z0 and z1 must both have shape (batch, dim) with batch >= 1, got {tuple(z0.shape)} and {tuple(z1.shape)}"
+        )
+
+
+def usual_parts(
+    *, temperature: float, hard_fraction: float, n_negatives: int | None, elimination: str, easy: str,
+    guard_quantile: float, negative_scaling: float,
+) -> tuple[MixtureMiner, MinedContrastiveLoss]:  # fmt: skip
+    """Return the miner and the loss that ``mined_contrastive_loss`` is made of; see there."""
+    # The miner has more values; these are the ones whose meaning that function's formula gives.
     check_choice("elimination", elimination, ("hard", "off"))
     check_choice("easy", easy, ("bottom", "uniform"))
     miner = MixtureMiner(
         hard_fraction=hard_fraction, n_negatives=n_negatives, elimination=elimination, easy=easy,
         guard_quantile=guard_quantile,
     )  # fmt: skip
-    loss = MinedContrastiveLoss(temperature=temperature, negative_scaling=negative_scaling)
-    return loss(similarity, miner.mine(Candidates.of_batch(similarity, pseudo_labels), generator))
+    return miner, MinedContrastiveLoss(temperature=temperature, negative_scaling=negative_scaling)

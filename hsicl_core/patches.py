@@ -28,14 +28,16 @@ class PatchSource:
         span = torch.arange(patch_size, device=image.device)
         self._offsets = (span[:, None] * self._stride + span).reshape(-1)
 
-    def gather(self, pixels: Tensor) -> Tensor:
+    def gather(self, pixels: Tensor, places: Tensor | None = None) -> Tensor:
         """Return (n, channels, size, size) patches in channels-last memory, centred on ``pixels``.
 
         Args:
             pixels: (n,) int64 flat indices, row * width + column.
+            places: (n, size * size) int64, from which place of its patch each place is taken; None leaves all.
         """
         corner = (pixels // self.width) * self._stride + pixels % self.width
-        index = (corner[:, None] + self._offsets).reshape(-1)
+        offsets = self._offsets if places is None else self._offsets[places]
+        index = (corner[:, None] + offsets).reshape(-1)
         spectra = self._spectra.index_select(0, index)
         side = self.patch_size
         return spectra.view(len(pixels), side, side, spectra.shape[1]).permute(0, 3, 1, 2)

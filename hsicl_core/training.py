@@ -61,6 +61,10 @@ class Training:
         """Return the steps, >= 1, that come nearest to so many epochs over ``n_pixels``."""
         return max(1, round(epochs * (n_pixels // min(n_pixels, self.batch_size))))
 
+    def is_watched(self, step: int) -> bool:
+        """Return whether the losses of a step are read."""
+        return step % _CHECK_EVERY == 0 or step == self.steps - 1
+
     def autocast(self, device: torch.device) -> torch.autocast:
         """Return the context in which the encoder computes."""
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
@@ -92,7 +96,7 @@ class Steps:
 
     def is_watched(self, step: int) -> bool:
         """Return whether the losses of a step are read."""
-        return step % _CHECK_EVERY == 0 or step == self._training.steps - 1
+        return self._training.is_watched(step)
 
 
 def batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -108,12 +112,16 @@ def batches(n: int, batch_size: int, generator: torch.Generator) -> Iterator[Ten
 
 
 def finite(loss: Tensor, step: int) -> float:
-    """Return the loss as a number.
+    """Return the loss as a number. See ``check_finite``."""
+    return check_finite(loss.item(), step)
+
+
+def check_finite(value: float, step: int) -> float:
+    """Return the loss of a step as it is.
 
     Raises:
         NonFiniteLossError: it is infinite or NaN.
     """
-    value = loss.item()
     if not math.isfinite(value):
         raise NonFiniteLossError(
             f"the loss is {value} at step {step}, it must stay finite: lower the learning rate or raise the temperature"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hsicl_core.patches import PatchSource
-from hsicl_core.views.base import View, apply_views
+from hsicl_core.views.base import View
 
 
 class ViewPairs:
@@ -36,9 +36,42 @@ class ViewPairs:
             generator: source of all draws, on the device of the pixels.
         """
         pixels = self._pixels[samples]
-        patches = self._source.gather(pixels)
         moved = pixels
         for view in self._views:
             moved = view.move(moved, self._allowed, generator)
-        others = patches if moved is pixels else self._source.gather(moved)
-        return torch.cat([apply_views(self._views, drawn, generator) for drawn in (patches, others)])
+        return draw_pairs(self._views, self._source, pixels[None], moved[None], [generator])
+
+
+def draw_pairs(
+    views: Sequence[View], source: PatchSource, first: Tensor, second: Tensor, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """Return (M * 2 * batch, channels, size, size) two views of pixels of M trainings, all cut and changed together.
+
+    Each training's draws come from its own generator, those of its first views before those of its second.
+
+    Args:
+        views: applied in order.
+        source: patches of the scene.
+        first: (M, batch) int64 pixels around which the first views are cut.
+        second: (M, batch) those of the second views.
+        generators: of the M trainings.
+    """
+    batch, side = first.shape[1], source.patch_size
+    shape = torch.Size((batch, source.image.shape[2], side, side))
+    by_copy = [[view.draw(shape, generator) for view in views] for generator in generators for _ in range(2)]
+    by_view = [list(of_view) for of_view in zip(*by_copy, strict=True)]
+    pixels = torch.stack([first, second], dim=1).flatten()
+    places = views[0].places(side, *_joined(by_view[0])) if views else None
+    patches = source.gather(pixels, places)
+    for view, drawn in list(zip(views, by_view, strict=True))[0 if places is None else 1 :]:
+        if view.looks_across:
+            parts = zip(patches.split(batch), drawn, strict=True)
+            patches = torch.cat([view.apply(part, *of_copy) for part, of_copy in parts])
+        else:
+            patches = view.apply(patches, *_joined(drawn))
+    return patches
+
+
+def _joined(drawn: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Return what was drawn copy by copy as it is drawn for all of them."""
+    return [torch.cat(parts) for parts in zip(*drawn, strict=True)]

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from hsicl_core.losses._log_sums import positive_and_negatives
+from hsicl_core.miners._ranks import is_any_true
 from hsicl_core.miners.base import Mask
 
 
@@ -23,6 +25,14 @@ def positive_of(logits: Tensor) -> Tensor:
     return torch.cat([square.diagonal(rows // 2), square.diagonal(-(rows // 2))])
 
 
+def log_sums(similarity: Tensor, mask: Mask, temperature: float) -> tuple[Tensor, Tensor]:
+    """Return (rows,) the logits of the anchors' own positives, and (rows,) the logs of the sums over the negatives."""
+    if mask.weights is None and similarity.dtype in (torch.float32, torch.float64):
+        return positive_and_negatives(similarity, mask.negatives, temperature)
+    logits = tempered(similarity, temperature)
+    return positive_of(logits), (logits + log_weights(mask, logits)).logsumexp(dim=1)
+
+
 def weighing(mask: Mask) -> Tensor:
     """Return (rows, columns) bool: the negatives whose weight is not 0."""
     return mask.negatives if mask.weights is None else mask.negatives & (mask.weights > 0)
@@ -37,12 +47,12 @@ def log_weights(mask: Mask, logits: Tensor) -> Tensor:
     negatives = weighing(mask)
     weights = torch.zeros_like(logits) if mask.weights is None else mask.weights.to(logits.dtype).log()
     weights = weights.masked_fill(~negatives, -torch.inf)
-    return weights.masked_fill(~negatives.any(dim=1, keepdim=True), 0.0)
+    return weights.masked_fill(~is_any_true(negatives)[:, None], 0.0)
 
 
 def mean_over_anchors(per_anchor: Tensor, mask: Mask) -> Tensor:
     """Return the mean of (rows,) over the anchors that have a negative; 0 with zero gradient where none has."""
-    has_negatives = weighing(mask).any(dim=1)
+    has_negatives = is_any_true(weighing(mask))
     return (per_anchor * has_negatives).sum() / has_negatives.sum().clamp(min=1)
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from hsicl_core.checks import check_number
-from hsicl_core.losses._terms import log_weights, mean_over_anchors, positive_of, tempered, weighing
+from hsicl_core.losses._terms import log_sums, mean_over_anchors, tempered, weighing
 from hsicl_core.losses.base import ContrastiveLoss
+from hsicl_core.miners._ranks import n_true
 from hsicl_core.miners.base import Mask
 
 
@@ -43,15 +44,29 @@ class MinedContrastiveLoss(ContrastiveLoss):
 
     def __call__(self, similarity: Tensor, mask: Mask) -> Tensor:
         """Return the scalar loss. See the base class for shapes."""
-        logits = tempered(similarity, self.temperature)
-        positive = positive_of(logits)
-        negative = (logits + log_weights(mask, logits)).logsumexp(dim=1)
+        positive, negative = log_sums(similarity, mask, self.temperature)
         if self.negative_scaling:
-            n_negatives = weighing(mask).sum(dim=1).clamp(min=1).to(logits.dtype)
-            negative = negative + self.negative_scaling * (max(similarity.shape[1] - 2, 1) / n_negatives).log()
-        per_anchor = torch.logaddexp(negative - positive, torch.zeros_like(positive))
+            negative = self.scaled(negative, n_true(weighing(mask)), n_columns=similarity.shape[1])
+        per_anchor = loss_of_sums(positive, negative)
         if mask.positives is not None:
+            logits = tempered(similarity, self.temperature)
             attracted = torch.logaddexp(negative[:, None] - logits, torch.zeros_like(logits))
             n_attracted = mask.positives.sum(dim=1)
             per_anchor = (per_anchor + (attracted * mask.positives).sum(dim=1)) / (1 + n_attracted)
         return mean_over_anchors(per_anchor, mask)
+
+    def scaled(self, log_sum: Tensor, n_negatives: Tensor, *, n_columns: int) -> Tensor:
+        """Return (rows,) log of (M/|N|)^k times the sum over the negatives.
+
+        Args:
+            log_sum: (rows,) logs of the sums.
+            n_negatives: (rows,) int64 how many negatives these are.
+            n_columns: number of candidates, the anchor and its positive included.
+        """
+        counts = n_negatives.clamp(min=1).to(log_sum.dtype)
+        return log_sum + self.negative_scaling * (max(n_columns - 2, 1) / counts).log()
+
+
+def loss_of_sums(positive: Tensor, negative: Tensor) -> Tensor:
+    """Return (rows,) L_a from (rows,) the logit of the positive and the log of the sum over the negatives."""
+    return torch.logaddexp(negative - positive, torch.zeros_like(positive))

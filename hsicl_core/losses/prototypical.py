@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from hsicl_core.checks import check_number
-from hsicl_core.losses._terms import log_weights, mean_over_anchors, positive_of, tempered
+from hsicl_core.losses._terms import log_sums, mean_over_anchors
 from hsicl_core.losses.base import ContrastiveLoss
 from hsicl_core.miners.base import Mask
 from hsicl_core.prototypes import Prototypes
@@ -46,13 +46,13 @@ class PrototypicalLoss(ContrastiveLoss):
 
     def __call__(self, similarity: Tensor, mask: Mask, *, prototypes: Prototypes | None = None) -> Tensor:
         """Return the scalar loss. See the base class for shapes; without prototypes it is the mined InfoNCE."""
-        logits = tempered(similarity, self.temperature)
-        rest = (logits + log_weights(mask, logits)).logsumexp(dim=1) - positive_of(logits)
+        positive, negative = log_sums(similarity, mask, self.temperature)
+        rest = negative - positive
         between_instances = mean_over_anchors(torch.logaddexp(rest, torch.zeros_like(rest)), mask)
         if prototypes is None or prototypes.similarity.shape[1] == 0:
             return between_instances
         phi = prototypes.concentration * (self.temperature / prototypes.concentration.mean())
-        nearness = prototypes.similarity.to(logits.dtype) / phi
+        nearness = prototypes.similarity.to(positive.dtype) / phi
         has_own = prototypes.own >= 0
         own = nearness.gather(1, prototypes.own.clamp(min=0)[:, None])[:, 0]
         to_centres = ((nearness.logsumexp(dim=1) - own) * has_own).sum() / has_own.sum().clamp(min=1)

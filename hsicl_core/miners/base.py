@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from hsicl_core.errors import InvalidValueError
+from hsicl_core.miners._ranks import differ
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +80,14 @@ class Candidates:
 
     def of_others(self) -> Tensor:
         """Return (rows, columns) bool: True where the candidate is of another sample than the anchor."""
-        return self.samples[: self.n_anchors, None] != self.samples
+        return differ(self.samples, self.n_anchors)
 
     def sharing(self) -> Tensor:
         """Return (rows, columns) bool: True where another sample's candidate has the anchor's pseudolabel."""
         labels = self.pseudo_labels
-        return self.of_others() & (labels[: self.n_anchors, None] == labels) & (labels >= 0)
+        # What is unassigned shares with nobody: each has a name of its own, below all others.
+        names = torch.where(labels >= 0, labels, -1 - torch.arange(len(labels), device=labels.device))
+        return self.of_others() & ~differ(names, self.n_anchors)
 
 
 @dataclass(frozen=True)

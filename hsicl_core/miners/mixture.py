@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hsicl_core.checks import check_choice, check_integer, check_number
 from hsicl_core.errors import InvalidValueError
-from hsicl_core.miners._ranks import draw, take_ranks
+from hsicl_core.miners._ranks import draw, filled, n_true, take_ranks
 from hsicl_core.miners.base import Candidates, Mask, NegativeMiner
 from hsicl_core.schedules import SCHEDULES, scheduled
 
@@ -102,16 +102,16 @@ class MixtureMiner(NegativeMiner):
         if self.n_negatives is None:
             return Mask(left, eliminated, weights=weights, positives=positives)
         ratio = scheduled(self.ratio_schedule, self.hard_fraction, self.hard_fraction_end, candidates.progress)
-        negatives, hard = self._mix(candidates.hardness, left, self.n_negatives, ratio, generator)
+        negatives, hard = self.mix(candidates.hardness, left, self.n_negatives, ratio, generator)
         return Mask(negatives, eliminated, hard, weights=weights, positives=positives)
 
     def _eliminate(
         self, candidates: Candidates, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor | None]:  # fmt: skip
         """Return which candidates go, and the weights of those that stay, None for all 1."""
-        sharing = candidates.sharing()
         if self.elimination == "off":
-            return torch.zeros_like(sharing), None
+            return torch.zeros_like(candidates.hardness, dtype=torch.bool), None
+        sharing = candidates.sharing()
         confidence, n_anchors = candidates.confidence, candidates.n_anchors
         if self.elimination == "soft":
             weights = torch.where(sharing, 1 - confidence[:n_anchors, None] * confidence, 1.0).clamp(0, 1)
@@ -121,11 +121,20 @@ class MixtureMiner(NegativeMiner):
             sharing &= sure[:n_anchors, None] & sure
         return sharing, None
 
-    def _mix(
+    def mix(
         self, hardness: Tensor, candidates: Tensor, budget: int, ratio: float, generator: torch.Generator | None
     ) -> tuple[Tensor, Tensor]:
+        """Return the negatives of some anchors, and which of them are hard.
+
+        Args:
+            hardness: (anchors, columns) float.
+            candidates: (anchors, columns) bool, what elimination has left.
+            budget: negatives of each anchor, >= 1.
+            ratio: share of hard ones, 0..1.
+            generator: source of the draws, where easy ones are drawn.
+        """
         n_hard = math.floor(ratio * budget + 0.5)
-        count = candidates.sum(dim=1)
+        count = n_true(candidates)
         guarded = _share_of(self.guard_quantile, count)
         guarded = torch.where(count > budget, guarded, 0)
         is_mixed = count - guarded > budget
@@ -133,7 +142,7 @@ class MixtureMiner(NegativeMiner):
         end_hard = torch.where(is_mixed, guarded + n_hard, count)
         is_drawn = self.easy != "bottom"
         begin_easy = count if is_drawn else torch.where(is_mixed, count - (budget - n_hard), count)
-        scores = hardness.masked_fill(~candidates, -math.inf)
+        scores = filled(hardness, candidates)
         upper, lower = take_ranks(scores, candidates, count, guarded, end_hard, begin_easy)
         hard = upper & is_mixed[:, None]
         if is_drawn and n_hard < budget:

@@ -17,9 +17,12 @@ from hsicl_core.views.base import View
 class BandParity(View):
     """Keeps the even-numbered or the odd-numbered channels of each patch, evenly drawn, and sets the others to 0."""
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return which half is kept, (n, 1)."""
+        return (torch.randint(2, (shape[0], 1), generator=generator, device=generator.device),)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return patches with half of their channels."""
-        n, channels = patches.shape[:2]
-        drawn = torch.randint(2, (n, 1), generator=generator, device=patches.device)
-        kept = torch.arange(channels, device=patches.device) % 2 == drawn
+        (half,) = drawn
+        kept = torch.arange(patches.shape[1], device=patches.device) % 2 == half
         return patches * kept[:, :, None, None]

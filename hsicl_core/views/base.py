@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 
 class View(ABC):
-    """A random change that keeps a patch's class, of the patch itself or of the place where it is cut."""
+    """A random change that keeps a patch's class, of the patch itself or of the place where it is cut.
+
+    Chance is drawn apart from its use, so that patches of several generators can be changed at once.
+
+    Attributes:
+        looks_across: whether what ``apply`` makes of a patch depends on the others.
+    """
+
+    looks_across: ClassVar[bool] = False
 
     def move(self, pixels: Tensor, allowed: Tensor, generator: torch.Generator) -> Tensor:
         """Return the pixels (n,) around which the second view's patches are cut; the first view's stay.
@@ -24,13 +32,33 @@ class View(ABC):
         return pixels
 
     @abstractmethod
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return what ``apply`` needs of chance, each with one row for each patch.
+
+        Args:
+            shape: (n, channels, size, size) of the patches.
+            generator: source of all draws; its device is the patches'.
+        """
+
+    @abstractmethod
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return changed patches of the same shape and memory format; the input is left as it was.
 
         Args:
             patches: (n, channels, size, size), channels-last.
-            generator: source of all draws, on the device of ``patches``.
+            drawn: what ``draw`` gave for these patches.
         """
+
+    def places(self, side: int, *drawn: Tensor) -> Tensor | None:
+        """Return (n, side * side) int64 from which place of its patch each place is taken, row by row.
+
+        Only of a view that does nothing else; None from any other. It is then taken into the gather of the patches.
+        """
+        return None
+
+    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+        """Return patches changed by fresh draws. See ``apply``."""
+        return self.apply(patches, *self.draw(patches.shape, generator))
 
 
 def apply_views(views: Iterable[View], patches: Tensor, generator: torch.Generator) -> Tensor:

@@ -29,14 +29,21 @@ class CenterKeepingErasing(View):
         check_number("largest", largest, above=0, maximum=0.5)
         self.largest = largest
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return height and width of the rectangles, and which of the places for them, (n,) each."""
+        n, side = shape[0], shape[2]
+        if side == 1:
+            return ()
+        longest = max(1, int(self.largest * side))
+        height, width = torch.randint(1, longest + 1, (2, n), generator=generator, device=generator.device)
+        return height, width, torch.rand(n, generator=generator, device=generator.device, dtype=torch.float64)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return patches with a rectangle of zeros."""
-        n, _, side, _ = patches.shape
+        side = patches.shape[2]
         if side == 1:
             return patches.clone(memory_format=torch.preserve_format)
-        longest = max(1, int(self.largest * side))
-        height, width = torch.randint(1, longest + 1, (2, n), generator=generator, device=patches.device)
-        place = torch.rand(n, generator=generator, device=patches.device, dtype=torch.float64)
+        height, width, place = drawn
         top, left = _place_beside_centre(height, width, side, place)
         line = torch.arange(side, device=patches.device)
         is_row = (line >= top[:, None]) & (line < (top + height)[:, None])

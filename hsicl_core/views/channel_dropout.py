@@ -20,8 +20,11 @@ class ChannelDropout(View):
         check_number("share", share, minimum=0, below=1)
         self.share = share
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return a number in [0, 1) for each channel, (n, channels, 1, 1)."""
+        return (torch.rand((*shape[:2], 1, 1), generator=generator, device=generator.device),)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return patches without the dropped channels."""
-        shape = (*patches.shape[:2], 1, 1)
-        drawn = torch.rand(shape, generator=generator, device=patches.device)
-        return patches * (drawn >= self.share)
+        (number,) = drawn
+        return patches * (number >= self.share).to(patches.dtype)

@@ -7,6 +7,8 @@ scales differ by orders of magnitude: noise of one size would drown the last one
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -25,14 +27,17 @@ class ChannelNoise(View):
         check_number("noise", noise, minimum=0)
         self.noise = noise
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    looks_across: ClassVar[bool] = True
+
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return the noise before it is scaled, (n, height, width, channels) as the patches lie in memory."""
+        n, channels, height, width = shape
+        return (torch.randn((n, height, width, channels), generator=generator, device=generator.device),)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return noisy patches."""
-        n, channels, height, width = patches.shape
+        (noise,) = drawn
         wide = patches.to(torch.promote_types(patches.dtype, torch.float32))
         mean = wide.mean(dim=(0, 2, 3), keepdim=True)
         spread = (wide - mean).square().mean(dim=(0, 2, 3), keepdim=True).sqrt().to(patches.dtype)
-        # Drawn channels-last, as the patches lie.
-        drawn = torch.randn(
-            (n, height, width, channels), generator=generator, device=patches.device, dtype=patches.dtype
-        )  # fmt: skip
-        return torch.addcmul(patches, drawn.permute(0, 3, 1, 2), self.noise * spread)
+        return torch.addcmul(patches, noise.to(patches.dtype).permute(0, 3, 1, 2), self.noise * spread)

@@ -42,6 +42,10 @@ class NeighbourPixel(View):
         moved = torch.where(is_inside, row * width + column, pixels)
         return torch.where(allowed.flatten()[moved], moved, pixels)
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return nothing: what is left to chance is where the patch is cut."""
+        return ()
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return the patches as they are."""
         return patches

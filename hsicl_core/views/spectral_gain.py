@@ -22,8 +22,11 @@ class SpectralGain(View):
         check_number("gain", gain, minimum=0)
         self.gain = gain
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return a standard normal draw for each channel, (n, channels, 1, 1)."""
+        return (torch.randn((*shape[:2], 1, 1), generator=generator, device=generator.device),)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return patches under gains of their own."""
-        shape = (*patches.shape[:2], 1, 1)
-        drawn = torch.randn(shape, generator=generator, device=patches.device, dtype=patches.dtype)
-        return patches * (1.0 + self.gain * drawn)
+        (normal,) = drawn
+        return patches * (1.0 + self.gain * normal.to(patches.dtype))

@@ -26,17 +26,26 @@ class SpectralMixing(View):
         check_number("largest", largest, minimum=0, maximum=0.5)
         self.largest = largest
 
-    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Return how many places further on the other pixel is, and a number in [0, 1) for w, (n, area) each."""
+        n, area = shape[0], shape[2] * shape[3]
+        if area == 1:
+            return ()
+        # One to area - 1 places, around the end: never the pixel itself.
+        shift = torch.randint(1, area, (n, area), generator=generator, device=generator.device)
+        number = torch.rand((n * area, 1), generator=generator, device=generator.device)
+        return shift, number.view(n, area)
+
+    def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return patches of mixed spectra."""
         n, channels, side, _ = patches.shape
         area = side * side
         if area == 1:
             return patches.clone(memory_format=torch.preserve_format)
+        shift, number = drawn
         spectra = patches.permute(0, 2, 3, 1).reshape(-1, channels)
-        # One to area - 1 places further on, around the end: never the pixel itself.
-        shift = torch.randint(1, area, (n, area), generator=generator, device=patches.device)
         other = (torch.arange(area, device=patches.device) + shift) % area
         index = other + torch.arange(n, device=patches.device)[:, None] * area
-        drawn = torch.rand((n * area, 1), generator=generator, device=patches.device, dtype=patches.dtype)
-        mixed = torch.lerp(spectra, spectra.index_select(0, index.reshape(-1)), self.largest * drawn)
+        weight = self.largest * number.to(patches.dtype).reshape(-1, 1)
+        mixed = torch.lerp(spectra, spectra.index_select(0, index.reshape(-1)), weight)
         return mixed.view(n, side, side, channels).permute(0, 3, 1, 2)
