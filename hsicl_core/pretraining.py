@@ -44,8 +44,7 @@ def pretrain(
     steps = Steps(training, *modules)
     contrast = Contrast(objective, labelling, source, pixels, encoder, head)
     observer.saw_pseudo_labels(0, pixels, contrast.labels)
-    epochs = labelling.refresh_epochs
-    refresh_every = training.steps if epochs is None else training.steps_of(epochs, len(pixels))
+    refresh_every = refresh_steps(labelling, training, len(pixels))
     drawn = batches(len(pixels), training.batch_size, generator)
     curve = []
     for module in modules:
@@ -75,6 +74,12 @@ def pretrain(
     for module in modules:
         module.eval()
     return curve
+
+
+def refresh_steps(labelling: Labelling, training: Training, n_pixels: int) -> int:
+    """Return the steps between two refreshes; where there are none, the steps of the training."""
+    epochs = labelling.refresh_epochs
+    return training.steps if epochs is None else training.steps_of(epochs, n_pixels)
 
 
 def _draw_labelled(

@@ -30,6 +30,7 @@ class Registry(Generic[T]):
         self.family = family
         self.package = package
         self.group = group
+        self._found: dict[str, T] = {}
 
     def names(self) -> list[str]:
         """Return all registered names, sorted."""
@@ -42,6 +43,12 @@ class Registry(Generic[T]):
             UnknownNameError: no such member; the closest name is suggested.
             Exception: whatever the plug-in's own import raises; a broken plug-in is never skipped.
         """
+        # To walk the folder and all installed packages takes milliseconds, and a plan of thousands asks as often.
+        if name not in self._found:
+            self._found[name] = self._load(name)
+        return self._found[name]
+
+    def _load(self, name: str) -> T:
         if name in self._module_names():
             module = importlib.import_module(f"{self.package}.{name}")
             return cast(T, self._only_member(module))
