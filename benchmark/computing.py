@@ -38,15 +38,26 @@ def reproducibly() -> Iterator[None]:
     Sums over several threads are added in another order, so the number of threads would change the numbers. Trials
     are small: two of them beside each other use two cores better than one of them on both.
     """
-    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
-    torch.set_num_threads(1)
+    deterministic = torch.backends.cudnn.deterministic
     torch.backends.cudnn.deterministic = True
     try:
-        with threadpool_limits(1):
+        with in_threads(1):
             yield
     finally:
-        torch.set_num_threads(threads)
         torch.backends.cudnn.deterministic = deterministic
+
+
+@contextlib.contextmanager
+def in_threads(n_threads: int | None) -> Iterator[None]:
+    """Compute in so many threads, then put the setting back; None leaves it as it is."""
+    before = torch.get_num_threads()
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
+    try:
+        with threadpool_limits(n_threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def reset_peak_memory(device: torch.device) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmark.classifier import choose_classifier
 from benchmark.computing import reproducibly, resolve_device
-from benchmark.runner import fit_scene
+from benchmark.fitting import fit_scene
 from benchmark.scene import Scene
 from benchmark.trial import Trial
 

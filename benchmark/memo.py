@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
+
+import torch
+
+from benchmark.node_cache import computed_once
 
 
 class Memo:
@@ -38,3 +42,14 @@ class ScopedMemo:
     def get(self, key: Hashable, compute: Callable[[], Any]) -> Any:
         """Return the result under ``key`` inside the scope. See ``Memo.get``."""
         return self._memo.get((*self._scope, key), compute)
+
+    def get_on_node(
+        self, key: Hashable, compute: Callable[[], Sequence[torch.Tensor]], device: torch.device
+    ) -> tuple[torch.Tensor, ...]:
+        """Return what ``get`` does, computed once on this machine. See ``benchmark.node_cache.computed_once``.
+
+        The scope must tell scenes and pixels apart by their content: other processes have others under it.
+        """
+        full = (*self._scope, key)
+        tensors: tuple[torch.Tensor, ...] = self._memo.get(full, lambda: computed_once(full, compute, device))
+        return tensors

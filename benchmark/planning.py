@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -152,9 +152,37 @@ def _uses_split(method: str, params: str) -> bool:
     return entrant.uses_split
 
 
+@functools.lru_cache(maxsize=1024)
+def _fusion(method: str, params: str) -> Hashable | None:
+    entrant: Method = METHODS.get(method)(**json.loads(params))
+    return entrant.fusion
+
+
 def group_trials(trials: Iterable[Trial]) -> list[tuple[Trial, ...]]:
     """Return the trials in groups that share one fit, in the order in which their first trials come."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
         groups.setdefault(trial.fit_id(_uses_split(trial.method, trial.params)), []).append(trial)
     return [tuple(group) for group in groups.values()]
+
+
+def pack_groups(
+    groups: Sequence[Sequence[Trial]], *, size: Callable[[Sequence[Trial]], int]
+) -> list[tuple[tuple[Trial, ...], ...]]:
+    """Return the groups in packs whose fits can be trained as one, in the order in which their first groups come.
+
+    Args:
+        groups: as ``group_trials`` gives them.
+        size: of a group, the most fits, >= 1, that are trained as one with it.
+    """
+    packs: list[list[tuple[Trial, ...]]] = []
+    opened: dict[Hashable, list[tuple[Trial, ...]]] = {}
+    for group in groups:
+        first = group[0]
+        fusion, most = _fusion(first.method, first.params), size(group)
+        key = (first.scene, first.scene_hash, fusion, most)
+        if fusion is None or len(opened.get(key, ())) in (0, most):
+            packs.append([])
+            opened[key] = packs[-1]
+        opened[key].append(tuple(group))
+    return [tuple(pack) for pack in packs]

@@ -54,6 +54,8 @@ class SplitSpec:
 
     def __post_init__(self) -> None:
         # One budget, one identity.
+        if self.labels_percent is not None:
+            object.__setattr__(self, "labels_percent", float(self.labels_percent))
         if self.labels_percent is not None or self.masks is not None:
             object.__setattr__(self, "labels_per_class", None)
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from benchmark.methods._pretrained import PretrainedMethod
-from benchmark.methods.base import Fit, FitData
+from benchmark.methods.base import Fit, FitData, Method
+from benchmark.trial import canonical_json
 from hsicl_core.encoder import Encoder, ProjectionHead
 from hsicl_core.errors import InvalidValueError
+from hsicl_core.fused.mined import is_stackable
+from hsicl_core.fused.pretraining import Member, pretrain_together
 from hsicl_core.losses.base import ContrastiveLoss
 from hsicl_core.miners.base import NegativeMiner
 from hsicl_core.objective import Labelling, Objective, Supervision
@@ -33,10 +37,17 @@ class Networks:
     """
 
     encoder: Encoder
-    head: nn.Module
+    head: ProjectionHead
     classifier: nn.Module | None
     source: PatchSource
     generator: torch.Generator
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    labelling: Labelling
+    networks: Networks
+    objective: Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +88,72 @@ class ContrastiveMethod(PretrainedMethod):
         """Return the labelled pixels to learn from during pretraining; here none."""
         return None
 
+    @property
+    def fusion(self) -> Hashable | None:
+        """See ``Method``: what shapes the networks and batches. None where anything beside the loss is learnt from."""
+        own = type(self)
+        is_usual = (
+            own.fit is ContrastiveMethod.fit
+            and own.supervise is ContrastiveMethod.supervise
+            and own.make_encoder is PretrainedMethod.make_encoder
+        )
+        # Otherwise components are those of each split's own pixels.
+        if not is_usual or not self.transductive:
+            return None
+        return (
+            "contrastive", self.patch_size, self.n_components, self.width, self.projection_dim, self.views,
+            canonical_json(dict(self.view_options)), self.steps, self.batch_size, self.precision,
+            is_stackable(self.make_objective()),
+        )  # fmt: skip
+
     def fit(self, data: FitData) -> Fit:
         """Pretrain and return the dense embedding."""
-        image, components = self.inputs(data)
-        labelling = self.label(data, image)
-        networks = self._seeded_networks(data, components)
+        prepared = self._prepare(data)
+        networks = prepared.networks
         curves = pretrain(
-            networks.encoder, networks.head, networks.source, data.pixels, labelling,
-            objective=self.complete(self.make_objective(), data, image), training=self.make_training(self.steps),
-            generator=networks.generator, observer=data.observer, supervision=self.supervise(data, networks),
+            networks.encoder, networks.head, networks.source, data.pixels, prepared.labelling,
+            objective=prepared.objective, training=self.make_training(self.steps), generator=networks.generator,
+            observer=data.observer, supervision=self.supervise(data, networks),
         )  # fmt: skip
         return self.fitted(data, networks.encoder, networks.source, curves, networks.classifier)
+
+    @staticmethod
+    def fit_together(methods: Sequence[Method], data: Sequence[FitData]) -> list[Fit | Exception]:
+        """Pretrain all as one. See ``Method``; how far a fit depends on the others, ``pretrain_together`` says."""
+        fits: dict[int, Fit | Exception] = {}
+        members: dict[int, Member] = {}
+        sources = []
+        for place, (method, of_method) in enumerate(zip(methods, data, strict=True)):
+            assert isinstance(method, ContrastiveMethod)
+            try:
+                prepared = method._prepare(of_method)
+            except Exception as error:
+                # As in the base class: the others are fitted all the same.
+                fits[place] = error
+                continue
+            networks = prepared.networks
+            sources.append(networks.source)
+            members[place] = Member(
+                encoder=networks.encoder, head=networks.head, pixels=of_method.pixels, labelling=prepared.labelling,
+                objective=prepared.objective, training=method.make_training(method.steps),
+                generator=networks.generator, observer=of_method.observer,
+            )  # fmt: skip
+        if members:
+            pretrain_together(list(members.values()), sources[0])
+        for place, member in members.items():
+            method = methods[place]
+            assert isinstance(method, ContrastiveMethod)
+            fits[place] = member.error or method.fitted(data[place], member.encoder, sources[0], member.curve)
+        return [fits[place] for place in range(len(methods))]
+
+    def _prepare(self, data: FitData) -> _Prepared:
+        image, components = self.inputs(data)
+        labelling = self.label(data, image)
+        return _Prepared(
+            labelling=labelling,
+            networks=self._seeded_networks(data, components),
+            objective=self.complete(self.make_objective(), data, image),
+        )
 
     def _seeded_networks(self, data: FitData, components: Tensor) -> Networks:
         # Weights are drawn from torch's global stream, which is put back: the caller's draws are not disturbed. They
@@ -101,7 +167,9 @@ class ContrastiveMethod(PretrainedMethod):
         return Networks(
             encoder=encoder.to(data.device), head=head.to(data.device),
             classifier=None if classifier is None else classifier.to(data.device),
-            source=PatchSource(components, self.patch_size),
+            source=data.memo.get(
+                ("patches", self.n_components, self.patch_size), lambda: PatchSource(components, self.patch_size)
+            ),
             # All draws of a fit come from one generator of its seed.
             generator=torch.Generator(data.device).manual_seed(data.seed),
         )  # fmt: skip

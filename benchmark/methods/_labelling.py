@@ -6,6 +6,7 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from benchmark.methods._mined import MiningMethod
 from benchmark.methods.base import FitData
+from benchmark.node_cache import digest_of_files
 from benchmark.trial import canonical_json, derived_seed
 from hsicl_core.checks import check_choice, check_integer, check_number, check_options
 from hsicl_core.errors import InvalidValueError
@@ -116,9 +118,10 @@ class LabellingMethod(MiningMethod):
         key = (
             "pseudolabels", self.pseudolabels, canonical_json(dict(self.pseudolabel_options)), self.features,
             self.n_components, self.cluster_window, self.n_clusters, data.seed, _digest_of_seen(source, data),
+            _digest_of_code(source),
         )  # fmt: skip
-        labels, confidence = data.memo.get(
-            key, lambda: make_labels(source, chosen(self.features_of(data, image), data.pixels), data)
+        labels, confidence = data.memo.get_on_node(
+            key, lambda: make_labels(source, chosen(self.features_of(data, image), data.pixels), data), data.device
         )
         return self._with_noise(labels, data), confidence
 
@@ -200,3 +203,8 @@ def _digest_of_seen(source: PseudoLabeler, data: FitData) -> str:
     if not _uses_labels(source):
         return ""
     return hashlib.sha256(data.labels[data.pixels].cpu().numpy().tobytes()).hexdigest()
+
+
+def _digest_of_code(source: PseudoLabeler) -> str:
+    """Return what tells apart the states of the source's file, which may be of another package than ours."""
+    return digest_of_files([Path(inspect.getfile(type(source)))])

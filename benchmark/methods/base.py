@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -81,6 +81,7 @@ class Method(ABC):
         protocols: registered names of the protocols that score it on the leaderboard.
         search_space: parameter -> the values that tuning may choose from, the same on every scene. The defaults are
             always tried, whether they are among them or not.
+        gains_from_gpu: whether its fit is faster on a GPU; if not, it runs on a CPU beside those that are.
         transductive: whether its fit may see the spectra of test pixels. If not, it is given no pixel whose patch
             holds a test or validation pixel.
     """
@@ -92,6 +93,7 @@ class Method(ABC):
     classifies: ClassVar[bool] = False
     fine_tunes: ClassVar[bool] = False
     bounded_view: ClassVar[bool] = True
+    gains_from_gpu: ClassVar[bool] = True
 
     transductive: bool = True
 
@@ -105,6 +107,11 @@ class Method(ABC):
         """Side in pixels, odd, of the window that one pixel's embedding depends on."""
         return 1
 
+    @property
+    def fusion(self) -> Hashable | None:
+        """What fits must have in common to be trained as one (``fit_together``); None where each is alone."""
+        return None
+
     @abstractmethod
     def fit(self, data: FitData) -> Fit:
         """Fit to ``data``; the same data and parameters give the same embedding, bit for bit, on one machine.
@@ -112,6 +119,29 @@ class Method(ABC):
         Raises:
             hsicl_core.NonFiniteLossError: training diverged.
         """
+
+    @staticmethod
+    def fit_together(methods: Sequence[Method], data: Sequence[FitData]) -> list[Fit | Exception]:
+        """Fit several at once, as one training where their method can; here one after the other.
+
+        Which others are fitted beside it changes a fit by no more than sums in another order do; one that fails leaves
+        the others as they are.
+
+        Args:
+            methods: their ``fusion`` is equal and not None.
+            data: of each, of one scene on one device.
+
+        Returns:
+            The fits in order, or what one of them failed with.
+        """
+        fits: list[Fit | Exception] = []
+        for method, of_method in zip(methods, data, strict=True):
+            try:
+                fits.append(method.fit(of_method))
+            except Exception as error:
+                # The runner makes a record of it, as of one that fails alone.
+                fits.append(error)
+        return fits
 
 
 MEMBER: Any = Method

@@ -36,6 +36,7 @@ class ExtendedMorphologicalProfiles(Method):
     patch_size: int = 9
 
     kind: ClassVar[str] = "classical"
+    gains_from_gpu: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("svm",)
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"n_components": (4, 8, 12), "patch_size": (5, 9)}
 

@@ -28,6 +28,7 @@ class MajorityClass(Method):
     """
 
     kind: ClassVar[str] = "trivial"
+    gains_from_gpu: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("own_classifier",)
     sees_labels: ClassVar[str] = "train"
     classifies: ClassVar[bool] = True

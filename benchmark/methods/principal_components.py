@@ -30,6 +30,7 @@ class PrincipalComponents(Method):
     n_components: int = 24
 
     kind: ClassVar[str] = "trivial"
+    gains_from_gpu: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("linear", "svm")
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {"n_components": (4, 8, 16, 24)}
 

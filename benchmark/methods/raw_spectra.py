@@ -22,6 +22,7 @@ class RawSpectra(Method):
     """Standardised spectra as embedding."""
 
     kind: ClassVar[str] = "classical"
+    gains_from_gpu: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("svm", "random_forest", "knn", "linear")
 
     def fit(self, data: FitData) -> Fit:

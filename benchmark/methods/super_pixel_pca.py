@@ -48,6 +48,7 @@ class SuperPixelPCA(Method):
     compactness: float = 0.1
 
     kind: ClassVar[str] = "classical"
+    gains_from_gpu: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("svm",)
     search_space: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "n_superpixels": (10, 20, 50, 100),

@@ -18,6 +18,7 @@ spy_all = tests.benchmark.entrants:SpyAll
 broken_fit = tests.benchmark.entrants:BrokenFit
 broken_embedding = tests.benchmark.entrants:BrokenEmbedding
 vandal = tests.benchmark.entrants:Vandal
+fusing = tests.benchmark.entrants:Fusing
 [hsicl.protocols]
 broken_choice = tests.benchmark.entrants:BrokenChoice
 """
@@ -71,6 +72,36 @@ class Vandal(Method):
         data.cube.fill_(-1.0)
         data.labels.fill_(0)
         return Fit(embed=lambda: kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusing(Method):
+    """Shifts the spectra by noise of its level; notes with whom it was fitted.
+
+    Attributes:
+        level: standard deviation of the noise; below 0 the fit breaks, as does the embedding beyond float32.
+        kind_of_net: what must be equal for fits to be trained as one.
+    """
+
+    level: float = 0.0
+    kind_of_net: str = "small"
+
+    packs: ClassVar[list[tuple[float, ...]]] = []
+
+    @property
+    def fusion(self) -> str | None:
+        return self.kind_of_net or None
+
+    def fit(self, data: FitData) -> Fit:
+        if self.level < 0:
+            raise RuntimeError("the fit broke")
+        noise = torch.randn(data.cube.shape, generator=torch.Generator().manual_seed(data.seed))
+        return Fit(embed=lambda: (data.cube + self.level * noise).flatten(0, 1))
+
+    @staticmethod
+    def fit_together(methods: Any, data: Any) -> list[Fit | Exception]:
+        Fusing.packs.append(tuple(method.level for method in methods))
+        return Method.fit_together(methods, data)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from torch import Tensor
 
-from benchmark import METHODS, PROTOCOLS, InvalidValueError, SplitSpec, methods_readme, plan_trial, run_trial, runner
+from benchmark import METHODS, PROTOCOLS, InvalidValueError, SplitSpec, fitting, methods_readme, plan_trial, run_trial
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import BEYOND_PATCH, FitData, Method
 from benchmark.methods.super_pixel_pca import principal_axes
@@ -36,7 +36,7 @@ COUNTS = {0: 1, 1: 5, 2: 2, 3: 2}
 
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 def make(name: str, **params: Any) -> Method:
@@ -78,7 +78,7 @@ def test_only_labels_of_its_pixels_are_counted() -> None:
 
 def test_with_equal_budgets_the_majority_is_the_first_class() -> None:
     trial = plan_trial(SCENE, method="majority_class", protocol="own_classifier", split=SPLIT)
-    fitted = runner.fit_scene(trial, SCENE, CPU)
+    fitted = fitting.fit_scene(trial, SCENE, CPU)
     assert fitted.scores is not None
     assert (fitted.scores == fitted.scores[0, 0]).all()
     confusion = np.array(run_trial(trial, SCENE).confusion_test)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark import METHODS, InvalidValueError, SplitSpec, Trial, plan_trial, run_group, run_trial, runner
+from benchmark import METHODS, InvalidValueError, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import FitData
 from benchmark.planning import group_trials, split_of
@@ -54,7 +54,7 @@ def test_every_split_shares_the_pretraining_and_leaves_it_as_it_was() -> None:
 
 def test_it_is_fine_tuning_on_the_training_pixels() -> None:
     planned = trial(learning_rates=(0.02,), steps=7)
-    fitted = runner.fit_scene(planned, SCENE, CPU)
+    fitted = fitting.fit_scene(planned, SCENE, CPU)
     split = split_of(SCENE, planned.split)
     assert fitted.network is not None
     found = fitted.network.fine_tune(split.train, TRUTH[split.train], 7, 0.02)

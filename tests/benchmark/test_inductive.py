@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark import METHODS, Scene, SplitSpec, Trial, plan_trial, run_group, run_trial, runner
+from benchmark import METHODS, Scene, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial, runner
 from benchmark.memo import Memo
 from benchmark.methods import _contrastive
 from benchmark.planning import group_trials, split_of
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("entrants")
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts as a fresh process does."""
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 def trial(
@@ -114,7 +114,7 @@ def test_whatever_stands_at_the_held_out_pixels_the_fit_is_the_same(
     pretrain = _contrastive.pretrain
     monkeypatch.setattr(_contrastive, "pretrain", spy)
     other = changed(kind)
-    fits = [runner.fit_scene(trial(method, params, scene=scene), scene, CPU) for scene in (SCENE, other)]
+    fits = [fitting.fit_scene(trial(method, params, scene=scene), scene, CPU) for scene in (SCENE, other)]
     kept = expected_pixels()
     assert np.array_equal(fits[0].embedding[kept], fits[1].embedding[kept])
     assert not np.array_equal(fits[0].embedding, fits[1].embedding)
@@ -132,7 +132,7 @@ def test_whatever_stands_at_the_held_out_pixels_the_fit_is_the_same(
 @pytest.mark.parametrize("method", ["raw_spectra", "nt_xent", "mined_negatives"])
 def test_a_transductive_fit_does_change(method: str) -> None:
     other = changed("noise")
-    fits = [runner.fit_scene(trial(method, transductive=True, scene=scene), scene, CPU) for scene in (SCENE, other)]
+    fits = [fitting.fit_scene(trial(method, transductive=True, scene=scene), scene, CPU) for scene in (SCENE, other)]
     kept = expected_pixels()
     assert not np.array_equal(fits[0].embedding[kept], fits[1].embedding[kept])
 
@@ -145,7 +145,7 @@ def test_the_protocol_takes_its_statistics_from_the_same_pixels(method: str, pro
     # What is predicted of validation pixels is compared: these stay.
     for scene in (SCENE, changed("noise", val=False), changed("constant", val=False)):
         planned = trial(method, scene=scene, protocol=protocol)
-        classifier = runner.choose_classifier(planned, scene, runner.fit_scene(planned, scene, CPU))
+        classifier = runner.choose_classifier(planned, scene, fitting.fit_scene(planned, scene, CPU))
         read = classifier.rows[np.concatenate([split.train, split.val])]
         found.append((read, classifier.predict(split.val), classifier.chosen.parameters))
         record = run_trial(planned, scene)
@@ -176,9 +176,9 @@ def test_splits_do_not_share_an_inductive_fit_but_a_transductive_one() -> None:
 @pytest.mark.parametrize("method", ["nt_xent", "mined_negatives", "raw_spectra"])
 def test_what_another_split_left_in_the_memo_is_not_taken(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fits(*which: tuple[int, bool]) -> list[NDArray[np.float32]]:
-        monkeypatch.setattr(runner, "_MEMO", Memo(size=64))
+        monkeypatch.setattr(fitting, "_MEMO", Memo(size=64))
         planned = [trial(method, index=index, transductive=transductive) for index, transductive in which]
-        return [runner.fit_scene(one, SCENE, CPU).embedding for one in planned]
+        return [fitting.fit_scene(one, SCENE, CPU).embedding for one in planned]
 
     wanted = [(0, True), (0, False), (1, False)]
     alone = [fits(one)[0] for one in wanted]

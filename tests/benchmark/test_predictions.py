@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 import hsicl
 from benchmark import METHODS, Scene, SplitSpec, Trial, plan_trial, run_trial
 from benchmark.classifier import choose_classifier
+from benchmark.fitting import fit_scene
 from benchmark.planning import resolved_split, split_of
 from benchmark.prediction_commands import read_params
 from benchmark.predictions import ExternalMethod, score_predictions, splits_in
-from benchmark.runner import fit_scene
 from benchmark.score_writing import COMPARED
 from benchmark.split_export import export_splits, split_id, split_table
 from hsicl_core.errors import InvalidValueError, UserError

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark import METHODS, SplitSpec, plan_trial, run_group, runner
+from benchmark import METHODS, SplitSpec, fitting, plan_trial, run_group
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods import _contrastive
 from benchmark.methods.base import Fit, FitData
@@ -77,7 +77,7 @@ def test_the_seed_counts_and_what_would_train_it_does_not() -> None:
 
 
 def test_it_is_scored_frozen_and_fine_tuned_by_one_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
     method = METHODS.get("random_encoder")
     split = SplitSpec(rule="random", labels_per_class=4, val_per_class=3, patch_size=5)
     params = tiny_params(method)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import METHODS, SplitSpec, plan_trial, run_trial, runner
+from benchmark import METHODS, SplitSpec, fitting, plan_trial, run_trial
 from benchmark.diagnostics import NegativeDiagnostics, Reporter
 from benchmark.memo import Memo
 from hsicl_core.miners.base import Candidates, Mask
@@ -133,7 +133,7 @@ def test_a_copied_reporter_tells_nobody() -> None:
 
 
 def test_the_record_holds_what_the_diagnostics_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
     params = tiny_params(METHODS.get("mined_negatives"))
     trial = plan_trial(SCENE, method="mined_negatives", params=params, protocol="knn", split=SPLIT)
     record = run_trial(trial, SCENE)

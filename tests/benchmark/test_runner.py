@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import METHODS, InvalidValueError, SplitSpec, Trial, plan_trial, run_group, run_trial, runner
+from benchmark import METHODS, InvalidValueError, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial
 from benchmark.memo import Memo
 from benchmark.planning import split_of
 from results import RunRecord
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("entrants")
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test starts as a fresh process does."""
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 def trial(
@@ -108,7 +108,7 @@ def test_alone_in_a_group_again_and_after_others_the_same_bits(method: str, monk
     in_group = [confusions(record) for record in run_group(group, SCENE)]
 
     # What other trials have left in the memo is not taken for this one's.
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
     neighbours = [trial(other, params={"n_components": 5}) for other in LEARNERS]
     neighbours += [trial(other, seed=7) for other in LEARNERS]
     for name in ("n_clusters", "cluster_window"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import METHODS, InvalidValueError, Scene, SplitSpec, Trial, plan_trial, run_group, run_trial, runner
+from benchmark import METHODS, InvalidValueError, Scene, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import FitData
 from benchmark.planning import group_trials, split_of
@@ -31,7 +31,7 @@ each = pytest.mark.parametrize("name", CLASSIFIERS)
 
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 def trial(
@@ -63,16 +63,16 @@ def test_only_training_labels_reach_embedding_and_scores(name: str, monkeypatch:
         labels[part] = (labels[part] + 1) % SCENE.n_classes
     other = dataclasses.replace(SCENE, labels=labels.reshape(SCENE.labels.shape))
     # A split depends on all labels; here both scenes have the same.
-    monkeypatch.setattr(runner, "split_of", lambda *_: split)
-    first = runner.fit_scene(planned, SCENE, CPU)
-    second = runner.fit_scene(trial(name, scene=other), other, CPU)
+    monkeypatch.setattr(fitting, "split_of", lambda *_: split)
+    first = fitting.fit_scene(planned, SCENE, CPU)
+    second = fitting.fit_scene(trial(name, scene=other), other, CPU)
     assert np.array_equal(first.embedding, second.embedding)
     assert first.scores is not None
     assert np.array_equal(first.scores, second.scores)
     # Those that it may see do reach it.
     labels[split.train] = (labels[split.train] + 1) % SCENE.n_classes
     third = dataclasses.replace(SCENE, labels=labels.reshape(SCENE.labels.shape))
-    found = runner.fit_scene(trial(name, scene=third), third, CPU)
+    found = fitting.fit_scene(trial(name, scene=third), third, CPU)
     assert not np.array_equal(first.scores, found.scores)
     assert not np.array_equal(first.embedding, found.embedding)
 
@@ -80,7 +80,7 @@ def test_only_training_labels_reach_embedding_and_scores(name: str, monkeypatch:
 @each
 def test_its_scores_are_scored_as_they_are(name: str) -> None:
     planned = trial(name)
-    fitted = runner.fit_scene(planned, SCENE, CPU)
+    fitted = fitting.fit_scene(planned, SCENE, CPU)
     assert fitted.scores is not None
     assert fitted.scores.shape == (SCENE.labels.size, SCENE.n_classes)
     assert fitted.scores.dtype == np.float32

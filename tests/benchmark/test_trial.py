@@ -140,3 +140,8 @@ def test_derived_seeds_are_in_range_and_depend_on_every_part() -> None:
     assert 60 < (drawn >= 2**62).sum() < 140
     first_bytes = hashlib.sha256(b'["split",3]').digest()[:8]
     assert derived_seed("split", 3) == int.from_bytes(first_bytes, "big") // 2
+
+
+def test_a_whole_number_of_per_cent_is_the_same_budget() -> None:
+    assert SplitSpec(labels_percent=10).described() == SplitSpec(labels_percent=10.0).described()
+    assert canonical_json(SplitSpec(labels_percent=10).described()).count("10.0") == 1

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from benchmark import METHODS, runner
+from benchmark import METHODS, fitting
 from benchmark.memo import Memo
 from benchmark.methods.base import Method
 from tests.contracts import cheats
@@ -56,7 +56,7 @@ def entering(method: type[Method], monkeypatch: pytest.MonkeyPatch) -> str:
     """Register a method for the time of a test and return its name."""
     known = METHODS.get
     monkeypatch.setattr(METHODS, "get", lambda name: method if name == "cheat" else known(name))
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
     return "cheat"
 
 
@@ -87,19 +87,19 @@ WITHIN_REACH = "test_no_hidden_label_is_within_reach_of_the_fit"
 
 
 def test_a_runner_that_hands_out_the_diagnostics_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "Reporter", lambda told: told)
+    monkeypatch.setattr(fitting, "Reporter", lambda told: told)
     with pytest.raises(AssertionError):
         getattr(contract, WITHIN_REACH)(entering(cheats.Honest, monkeypatch))
 
 
 def test_a_runner_that_shows_all_labels_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_visible_labels", lambda method, trial, scene, labels: labels)
+    monkeypatch.setattr(fitting, "_visible_labels", lambda method, trial, scene, labels: labels)
     with pytest.raises(AssertionError):
         getattr(contract, WITHIN_REACH)(entering(cheats.Honest, monkeypatch))
 
 
 def test_a_runner_that_keeps_labels_in_the_memo_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     name = entering(cheats.Honest, monkeypatch)
-    runner._MEMO.get("labels", lambda: torch.from_numpy(contract.SCENE.labels.copy()).flatten())
+    fitting._MEMO.get("labels", lambda: torch.from_numpy(contract.SCENE.labels.copy()).flatten())
     with pytest.raises(AssertionError):
         getattr(contract, WITHIN_REACH)(name)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import METHODS, PROTOCOLS, Scene, SplitSpec, Trial, methods, plan_trial, run_trial, runner
+from benchmark import METHODS, PROTOCOLS, Scene, SplitSpec, Trial, fitting, methods, plan_trial, run_trial
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import BEYOND_PATCH, KINDS, Fit, FitData, Method
 from benchmark.methods_readme import described
@@ -35,7 +35,7 @@ WITHOUT_TRAINING = ("trivial", "classical")
 
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 def make(name: str) -> Method:
@@ -160,8 +160,8 @@ def test_no_hidden_label_reaches_embedding_or_scores(name: str) -> None:
     labels[hidden] = (labels[hidden] + 1) % SCENE.n_classes
     other = dataclasses.replace(SCENE, labels=labels.reshape(SCENE.labels.shape))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runner, "split_of", lambda scene, spec: fixed)
-        fits = [runner.fit_scene(plan(name, scene, split=split), scene, CPU) for scene in (SCENE, other)]
+        patch.setattr(fitting, "split_of", lambda scene, spec: fixed)
+        fits = [fitting.fit_scene(plan(name, scene, split=split), scene, CPU) for scene in (SCENE, other)]
     assert np.array_equal(fits[0].embedding, fits[1].embedding)
     if method.classifies:
         assert np.array_equal(fits[0].scores, fits[1].scores)
@@ -179,7 +179,7 @@ def test_no_hidden_label_is_within_reach_of_the_fit(name: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(method, "fit", look)
         with pytest.raises(InterruptedError):
-            runner.fit_scene(plan(name, SCENE), SCENE, CPU)
+            fitting.fit_scene(plan(name, SCENE), SCENE, CPU)
     truth, shown = SCENE.labels.reshape(-1), given[0].labels.numpy()
     hidden = (truth >= 0) & (shown != truth)
     assert hidden.any() == (method.sees_labels != "all")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark import METHODS, run_trial, runner
+from benchmark import METHODS, fitting, run_trial
 from benchmark.memo import Memo
 from tests.contracts.test_methods import CPU, SCENE, WITHOUT_TRAINING, each, plan
 
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 @pytest.fixture(autouse=True)
 def fresh_memo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "_MEMO", Memo(size=16))
+    monkeypatch.setattr(fitting, "_MEMO", Memo(size=16))
 
 
 @each
 def test_it_embeds_on_a_gpu_what_it_embeds_on_the_host(name: str) -> None:
     planned = plan(name, SCENE)
-    here, there = (runner.fit_scene(planned, SCENE, device) for device in (CPU, torch.device("cuda")))
+    here, there = (fitting.fit_scene(planned, SCENE, device) for device in (CPU, torch.device("cuda")))
     assert there.embedding.shape == here.embedding.shape
     assert there.embedding.dtype == here.embedding.dtype
     assert np.isfinite(there.embedding).all()
