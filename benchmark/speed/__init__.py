@@ -1,0 +1,1 @@
+"""What the suite claims about its speed, measured: ``python -m benchmark.speed``."""
