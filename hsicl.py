@@ -7,20 +7,24 @@ the loop executor must run where only the numeric packages are installed.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-STORES, REPORTS = Path("results/runs"), Path("report/build")
+REPORTS = Path("report/build")
 # What the leaderboard may be narrowed to.
 _ONLY = ("scene", "rule", "method", "protocol", "kind")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 some trials failed, 2 a user's error, 130 Ctrl-C."""
-    arguments = _parser().parse_args(argv)
+    """Run one command and return its exit status.
+
+    0 done, 1 some trials failed or a store is wrong, 2 a user's error, 130 Ctrl-C; 143 after SIGTERM, which leaves by
+    SystemExit.
+    """
+    given = sys.argv[1:] if argv is None else list(argv)
+    arguments = _parser().parse_args(given, argparse.Namespace(given=given))
     try:
         # A command gives its exit status, or the text it is asked for.
         result: int | str = arguments.run(arguments)
@@ -32,13 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hsicl: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    try:
-        sys.stdout.write(f"{result}\n" if isinstance(result, str) else "")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader of our output (head, say) has gone; Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return result if isinstance(result, int) else 0
+    if isinstance(result, int):
+        return result
+    from results.console import say
+
+    say(result)
+    return 0
 
 
 def _is_users(error: Exception) -> bool:
@@ -57,65 +60,23 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="hsicl", description="Which negatives should a contrastive learner see?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    # Its own commands are many; it imports no more than argparse until one is run.
+    # The rooms' own commands import no more than argparse until one is run.
+    from benchmark.identity import rebuilt_identity
     from benchmark.scene_commands import add_scene_commands
+    from results.store_commands import add_store_commands
+    from sweeps.doctor_commands import add_doctor_command
+    from sweeps.sweep_commands import STORES, add_sweep_commands
 
-    for add in (add_scene_commands, _add_sweep, _add_bench, _add_reading, _add_map):
+    for add in (add_scene_commands, add_sweep_commands, _add_reading, _add_map):
         add(commands)
-    command = commands.add_parser("doctor", help="say what is installed, which devices, whether Ray starts")
-    command.add_argument("--store", default=str(STORES), metavar="URI")
-    command.set_defaults(run=_doctor)
+    add_store_commands(commands, identity=rebuilt_identity)
+    add_doctor_command(commands, store=str(STORES))
     return parser
 
 
-def _add_sweep(commands: Any) -> None:
-    command = commands.add_parser("sweep", help="run what is missing of a named sweep")
-    command.add_argument("sweep", metavar="SWEEP")
-    command.add_argument("--axis", action="append", default=[], metavar="NAME=V,V", help="e.g. temperature=0.05,0.1")
-    command.add_argument("--search", default="grid", metavar="grid|random|optuna")
-    command.add_argument("--scheduler", default="none", metavar="none|asha|sha")
-    command.add_argument("--n-configs", type=int, default=16, metavar="N", help="suggestions of a search")
-    command.add_argument("--search-seed", type=int, default=0, metavar="N")
-    command.add_argument("--seeds", type=int, metavar="N")
-    command.add_argument("--splits", type=int, metavar="N")
-    _add_running(command)
-    command.set_defaults(run=_sweep)
-
-
-def _add_bench(commands: Any) -> None:
-    from benchmark.prediction_commands import add_prediction_commands
-
-    command = commands.add_parser("bench", help="tune and run the leaderboard's entrants")
-    command.add_argument("--method", action="append", default=[], metavar="M", help="default: all")
-    command.add_argument("--kind", action="append", default=[], metavar="K", help="methods of a kind, e.g. classical")
-    command.add_argument("--protocol", action="append", default=[], metavar="P", help="default: the method's own")
-    command.add_argument("--configs", type=int, default=1, metavar="N", help="tried per entrant before; default: 1")
-    command.add_argument("--repeats", type=int, default=5, metavar="N", help="each its own split and seed; default: 5")
-    command.add_argument("--rule", action="append", default=[], metavar="RULE", help="split rule; default: block")
-    _add_trial(command)
-    _add_running(command)
-    command.set_defaults(run=_bench)
-    add_prediction_commands(command)
-
-
-def _add_running(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--scene", action="append", default=[], metavar="NAME")
-    command.add_argument("--executor", default="ray", metavar="loop|ray")
-    command.add_argument("--address", metavar="auto|HOST:PORT", help="of a Ray cluster; default: this machine")
-    command.add_argument("--gpus-per-trial", type=float, default=0.0, metavar="X")
-    command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
-    command.add_argument("--store", metavar="URI", help=f"default: {STORES}/NAME")
-    command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
-
-
-def _add_trial(command: argparse.ArgumentParser) -> None:
-    from benchmark.split_options import add_split_options
-
-    command.add_argument("--set", action="append", default=[], metavar="NAME=V", help="parameter of methods with it")
-    add_split_options(command)
-
-
 def _add_reading(commands: Any) -> None:
+    from sweeps.sweep_commands import STORES
+
     for name, run, text in (
         ("leaderboard", _leaderboard, "print the table"),
         ("report", _report, "render everything as HTML, SVG, PNG, CSV and LaTeX"),
@@ -133,13 +94,15 @@ def _add_reading(commands: Any) -> None:
 
 
 def _add_map(commands: Any) -> None:
+    from sweeps.sweep_commands import add_trial_options
+
     command = commands.add_parser("map", help="classification map, ground truth, errors and confidence")
     command.add_argument("scene")
     command.add_argument("--method", required=True, metavar="M")
     command.add_argument("--protocol", default="linear", metavar="P")
     command.add_argument("--seed", type=int, default=0, metavar="N")
     command.add_argument("--rule", metavar="block|buffered_random|random|given", help="split rule; default: block")
-    _add_trial(command)
+    add_trial_options(command)
     command.add_argument("--split-index", type=int, default=0, metavar="N")
     command.add_argument("--device", default="auto", metavar="auto|cpu|cuda")
     command.add_argument("--out", metavar="FILE.png", help="picture, or .svg or .pdf; default: SCENE_METHOD.png")
@@ -148,42 +111,6 @@ def _add_map(commands: Any) -> None:
         "beside the picture, as a georeferenced scene's own files are",
     )  # fmt: skip
     command.set_defaults(run=_map)
-
-
-def _sweep(arguments: argparse.Namespace) -> int | str:
-    from sweeps import SWEEPS, plan, read_axis_options, run_sweep
-
-    sweep = SWEEPS.get(arguments.sweep)
-    scenes = _load_scenes(arguments.scene or sweep.scenes)
-    sweep = sweep.with_overrides(
-        scenes=list(scenes), n_seeds=arguments.seeds, n_splits=arguments.splits, axes=read_axis_options(arguments.axis)
-    )
-    if arguments.dry_run:
-        return _plan_text(arguments, sweep.name, plan(sweep, scenes), sweep.question)
-    store = _store(arguments, sweep.name)
-    outcome = run_sweep(
-        sweep, store, scenes, _executor(arguments), search=arguments.search, scheduler=arguments.scheduler,
-        n_configs=arguments.n_configs, seed=arguments.search_seed, device=arguments.device, stream=sys.stderr,
-    )  # fmt: skip
-    return _status(outcome, store.uri)
-
-
-def _bench(arguments: argparse.Namespace) -> int | str:
-    from benchmark.split_options import split_spec
-    from sweeps import read_axis_options
-    from sweeps.bench import Bench, chosen_methods, lines_of, run_bench
-
-    scenes = _load_scenes(arguments.scene or ["indian_pines"])
-    lines = lines_of(
-        scenes, [split_spec(arguments, rule) for rule in arguments.rule or [None]], protocols=arguments.protocol,
-        methods=chosen_methods(arguments.method, arguments.kind), settings=read_axis_options(arguments.set),
-    )  # fmt: skip
-    bench = Bench(lines=lines, scenes=scenes, n_configs=arguments.configs, n_repeats=arguments.repeats)
-    store = _store(arguments, "bench")
-    if arguments.dry_run:
-        trials = [*bench.searches(), *bench.repeats(store)]
-        return _plan_text(arguments, "bench", trials, "How do the entrants compare?")
-    return _status(run_bench(bench, store, _executor(arguments), device=arguments.device, stream=sys.stderr), store.uri)
 
 
 def _leaderboard(arguments: argparse.Namespace) -> str:
@@ -239,44 +166,8 @@ def _map(arguments: argparse.Namespace) -> str:
     return "\n".join(map(str, written))
 
 
-def _doctor(arguments: argparse.Namespace) -> int:
-    from sweeps.doctor import examine
-
-    findings = examine(arguments.store)
-    print("\n".join(map(str, findings)))
-    return 0 if all(finding.is_ok for finding in findings) else 1
-
-
-def _load_scenes(names: Sequence[str]) -> dict[str, Any]:
-    from benchmark import load_scene
-
-    # By the scene's own name: what the user gave may be a path.
-    return {scene.name: scene for scene in map(load_scene, dict.fromkeys(names))}
-
-
-def _executor(arguments: argparse.Namespace) -> Any:
-    from sweeps import EXECUTORS
-
-    return EXECUTORS.get(arguments.executor)(address=arguments.address, gpus_per_trial=arguments.gpus_per_trial)
-
-
-def _store(arguments: argparse.Namespace, name: str) -> Any:
-    from results import open_store
-
-    return open_store(arguments.store or STORES / name)
-
-
-def _plan_text(arguments: argparse.Namespace, name: str, trials: Sequence[Any], question: str) -> str:
-    from sweeps import describe_plan
-
-    return describe_plan(trials, _store(arguments, name).finished_ids(), question=question)
-
-
-def _status(outcome: Any, uri: str) -> int:
-    if not outcome.interrupted:
-        print(f"{outcome.describe()}; store: {uri}")
-    return 130 if outcome.interrupted else int(outcome.n_failed > 0)
-
-
 if __name__ == "__main__":
+    if not (Path(__file__).resolve().parent / "hsicl_core").is_dir():
+        # `ray submit` copies this file alone into the home, where a folder named `results` would hide the package.
+        sys.path.pop(0)
     sys.exit(main())

@@ -14,3 +14,9 @@ class StoreError(ResultsError, OSError):
 
 class SchemaError(ResultsError, ValueError):
     """Rows whose columns are not those of any known schema version."""
+
+
+def one_line(text: object, limit: int | None = 300) -> str:
+    """Return ``text`` without line breaks, cut to ``limit`` characters; None for all of it."""
+    line = " ".join(str(text).split())
+    return line if limit is None or len(line) <= limit else f"{line[: limit - 3]}..."

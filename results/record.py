@@ -63,6 +63,7 @@ class RunRecord:
     n_parameters: int | None = None
     embedding_dim: int | None = None
     fit_s: float | None = None
+    n_fused: int | None = None
     n_shared: int | None = None
     embed_s: float | None = None
     protocol_s: float | None = None

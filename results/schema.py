@@ -7,6 +7,7 @@ under tests/golden.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from results.errors import SchemaError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _MATRIX = pa.list_(pa.list_(pa.int64()))
 _CURVES = pa.list_(pa.struct([("name", pa.string()), ("step", pa.int64()), ("value", pa.float64())]))
@@ -63,7 +64,8 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
     ("diagnostics", pa.map_(pa.string(), pa.float64()), "quality of pseudolabels and negatives, measured with labels"),
     ("n_parameters", pa.int64(), "learnt parameters of the encoder, and of the classifier of methods that classify"),
     ("embedding_dim", pa.int32(), "dimension of the embedding"),
-    ("fit_s", pa.float64(), "seconds to fit (shared by n_shared trials)"),
+    ("fit_s", pa.float64(), "seconds to fit (shared by n_shared trials); of fits trained as one an equal share"),
+    ("n_fused", pa.int32(), "fits that were trained as one with it, itself included; null in old rows"),
     ("n_shared", pa.int32(), "trials of this run that share the fit"),
     ("embed_s", pa.float64(), "seconds to embed the scene"),
     (
@@ -89,34 +91,33 @@ SCHEMA = pa.schema([pa.field(name, kind) for name, kind, _ in COLUMNS])
 
 # Columns that a rerun may change without the result being another one.
 VOLATILE_COLUMNS = (
-    "fit_s", "n_shared", "embed_s", "protocol_s", "choose_s", "peak_memory_mib", "fit_memory_mib", "embed_memory_mib",
-    "device_name", "host", "started_utc", "commit", "dirty", "versions",
+    "fit_s", "n_fused", "n_shared", "embed_s", "protocol_s", "choose_s", "peak_memory_mib", "fit_memory_mib",
+    "embed_memory_mib", "device_name", "host", "started_utc", "commit", "dirty", "versions",
 )  # fmt: skip
 
 
-def _to_version_2(table: pa.Table) -> pa.Table:
-    """Rows of version 1 do not say what validation lacked: null, which is not "nothing"."""
-    return _with_nulls(table, "unvalidated_classes", "leakage_val")
+# What a version added: null in rows of an earlier one, which do not say it. That is not "nothing": rows of version 1
+# do not say what validation lacked, those of version 2 were planned per class, without masks, and do not say which
+# pixels were dropped, those of version 3 neither of what kind a method is nor apart what training and classifying took,
+# those of version 4 were each fitted alone.
+ADDED_COLUMNS: dict[int, tuple[str, ...]] = {
+    2: ("unvalidated_classes", "leakage_val"),
+    3: ("labels_percent", "masks", "dropped", "noted"),
+    4: ("kind", "choose_s", "fit_memory_mib", "embed_memory_mib"),
+    5: ("n_fused",),
+}
 
 
-def _to_version_3(table: pa.Table) -> pa.Table:
-    """Rows of version 2 were all planned per class, without masks; which pixels were dropped they do not say."""
-    return _with_nulls(table, "labels_percent", "masks", "dropped", "noted")
-
-
-def _to_version_4(table: pa.Table) -> pa.Table:
-    """Rows of version 3 do not say of what kind a method is, nor apart what training and classifying took."""
-    return _with_nulls(table, "kind", "choose_s", "fit_memory_mib", "embed_memory_mib")
-
-
-def _with_nulls(table: pa.Table, *names: str) -> pa.Table:
+def _with_nulls(table: pa.Table, names: tuple[str, ...]) -> pa.Table:
     for name in names:
         table = table.append_column(name, pa.nulls(table.num_rows, SCHEMA.field(name).type))
     return table
 
 
 # MIGRATIONS[v] turns the columns of version v into those of version v + 1; ``migrate`` sets schema_version itself.
-MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {1: _to_version_2, 2: _to_version_3, 3: _to_version_4}
+MIGRATIONS: dict[int, Callable[[pa.Table], pa.Table]] = {
+    version - 1: functools.partial(_with_nulls, names=names) for version, names in ADDED_COLUMNS.items()
+}
 
 
 def migrate(table: pa.Table, origin: str) -> pa.Table:

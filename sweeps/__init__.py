@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sweeps.overrides import read_axis_options
     from sweeps.progress import describe_plan
     from sweeps.registries import EXECUTORS, SWEEPS
-    from sweeps.search import run_sweep
+    from sweeps.search import SearchSettings, describe_search, run_sweep
     from sweeps.sweep import Control, Sweep, plan
 
 _HOME = {
@@ -25,6 +25,8 @@ _HOME = {
     "describe_plan": "sweeps.progress",
     "EXECUTORS": "sweeps.registries",
     "SWEEPS": "sweeps.registries",
+    "SearchSettings": "sweeps.search",
+    "describe_search": "sweeps.search",
     "run_sweep": "sweeps.search",
     "Control": "sweeps.sweep",
     "Sweep": "sweeps.sweep",
@@ -37,8 +39,10 @@ __all__ = [
     "Control",
     "Executor",
     "Outcome",
+    "SearchSettings",
     "Sweep",
     "describe_plan",
+    "describe_search",
     "launch",
     "plan",
     "read_axis_options",

@@ -172,8 +172,9 @@ def lines_of(
 
 
 def run_bench(
-    bench: Bench, store: ResultStore, executor: Executor, *, device: str = "auto", stream: TextIO | None = None
-) -> Outcome:
+    bench: Bench, store: ResultStore, executor: Executor, *, device: str = "auto", stream: TextIO | None = None,
+    resume: str = "",
+) -> Outcome:  # fmt: skip
     """Tune every line, then repeat its choice; what the store holds already is not run again.
 
     Args:
@@ -182,6 +183,7 @@ def run_bench(
         executor: runs the trials.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         stream: where progress goes, or None for silence.
+        resume: the command that goes on after an interruption, for the user to read.
 
     Returns:
         Counts of the repeats; the tuning's rows are in the store only.
@@ -191,7 +193,7 @@ def run_bench(
     """
 
     def run(trials: Sequence[Trial], label: str) -> Outcome:
-        return launch(trials, store, bench.scenes, executor, device=device, stream=stream, label=label)
+        return launch(trials, store, bench.scenes, executor, device=device, stream=stream, label=label, resume=resume)
 
     # What cannot be planned is told before anything runs.
     bench.repeats(store)

@@ -1,20 +1,22 @@
-"""What a user sees of a run: the plan before it, one line of progress during it, one line after it."""
+"""What a user sees of a run: the plan before it, where it stands during it, and how to go on after it."""
 
 from __future__ import annotations
 
-import shutil
+import logging
+import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from benchmark import Trial, group_trials
 from results import RunRecord
-from results.metrics import overall_accuracy
-from sweeps.executors.base import Group
+from sweeps.executors.base import Group, Load
+from sweeps.watching.standing import Facts, Standing
+from sweeps.watching.views import View, open_view
 
-# A log gets at most one line in this time, so that a thousand short trials do not fill it.
-_LOG_INTERVAL_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 def describe_plan(trials: Sequence[Trial], finished: Set[str], *, question: str = "") -> str:
@@ -47,101 +49,97 @@ def _counts(trials: Sequence[Trial], finished: Set[str]) -> tuple[str, ...]:
 
 
 class Progress:
-    """One line that a terminal rewrites, or one line per finished group, every few seconds at most, for a log.
+    """Follows a run and shows where it stands. What goes wrong with showing ends the showing, never the run.
 
     Args:
         groups: what is about to run.
-        n_skipped: trials that were finished before.
-        stream: where the lines go, or None for silence.
-        label: what is run, at the head of each line.
+        stream: where progress goes, or None for silence; a live view if it is a terminal, plain lines otherwise.
+        finished: trials of the launch that were finished before.
+        accuracies: trial_id -> validation OA of those, None for those that are no candidates for the best.
+        label: what is run.
         clock: seconds, for tests.
     """
 
     def __init__(
         self,
         groups: Sequence[Group],
-        n_skipped: int,
         stream: TextIO | None,
         *,
+        finished: Sequence[Trial] = (),
+        accuracies: Mapping[str, float | None] | None = None,
         label: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.statuses: dict[str, str] = {}
-        self._group_of = {trial.trial_id: index for index, group in enumerate(groups) for trial in group}
-        self._left = Counter(self._group_of.values())
-        self._n_groups = len(groups)
-        self._n_skipped = n_skipped
-        self._stream = stream
+        self._n_groups, self._n_finished = len(groups), len(finished)
         self._label = f"{label}: " if label else ""
         self._clock = clock
         self._start_s = clock()
-        self._printed_s = self._start_s
-        self._startup_s: float | None = None
-        self._accuracies: dict[str, list[float]] = defaultdict(list)
-        self._methods: dict[str, str] = {}
+        # The view may look from a thread of its own.
+        self._lock = threading.Lock()
+        planned = [*finished, *(trial for group in groups for trial in group)]
+        self._standing = Standing(groups, planned, accuracies or {}, label)
+        self._has_ended = False
         self._errors: set[str] = set()
-        self._rewrites = bool(stream and stream.isatty())
+        self._view: View | None = None
+        with self._unharmed():
+            self._view = None if stream is None else open_view(stream, self._facts, clock)
 
     def start(self) -> None:
         """Say how much there is to do."""
-        skipped = f", {self._n_skipped} finished before" if self._n_skipped else ""
-        self._say(f"{self._label}{len(self._group_of)} trials in {self._n_groups} fits{skipped}")
+        before = f", {self._n_finished} finished before" if self._n_finished else ""
+        self._say(f"{self._label}{self._standing.n_total} trials in {self._n_groups} fits{before}")
+        with self._unharmed():
+            if self._view and self._n_groups:
+                self._view.start()
 
     def add(self, record: RunRecord) -> None:
-        """Count ``record`` and show where the run stands."""
-        self.statuses[record.trial_id] = record.status
-        self._left[self._group_of[record.trial_id]] -= 1
-        self._note_startup(record)
-        self._note_accuracy(record)
+        """Count ``record``."""
+        with self._lock:
+            self._standing.add(record, self._elapsed_s())
         self._say_error(record)
-        if self._stream is None:
-            return
-        group_done = not self._left[self._group_of[record.trial_id]]
-        if self._rewrites:
-            width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"\r\x1b[K{self._line()[:width]}")
-            self._stream.flush()
-        elif group_done and self._clock() - self._printed_s >= _LOG_INTERVAL_S:
-            self._printed_s = self._clock()
-            self._say(self._line())
+        self._note_change()
 
-    def finish(self, *, interrupted: bool = False) -> None:
-        """Say how the run ended; after an interruption, how to go on."""
-        if self._group_of:
-            self._say(self._line())
+    def note_load(self, load: Load) -> None:
+        """Note what is under way."""
+        with self._lock:
+            self._standing.note_load(load)
+        self._note_change()
+
+    def note_stopping(self) -> None:
+        """Note that the run is being stopped; may be called from a signal handler."""
+        self._standing.is_stopping = True
+
+    def finish(self, *, interrupted: bool = False, resume: str = "") -> None:
+        """Say how the run ended.
+
+        Args:
+            interrupted: whether it was stopped; then how to go on is said too.
+            resume: the command that goes on.
+        """
+        self._has_ended = True
+        with self._unharmed():
+            if self._view and self._n_groups:
+                self._view.close()
         if interrupted:
-            self._say("stopped: what is finished is stored; the same command goes on from here")
+            command = f": {resume}" if resume else ""
+            self._say(f"stopped: what is finished is stored; the same command goes on from here{command}")
 
     @property
     def n_ok(self) -> int:
         """Trials that ended well."""
-        return sum(status == "ok" for status in self.statuses.values())
+        return self._standing.n_ok
 
-    def _line(self) -> str:
-        n_total, n_seen = len(self._group_of), len(self.statuses)
-        elapsed_s = self._clock() - self._start_s
-        parts = [f"{n_seen}/{n_total} trials", f"{n_seen - self.n_ok} failed", f"{_duration(elapsed_s)} elapsed"]
-        n_done = self._n_groups - sum(left > 0 for left in self._left.values())
-        if 0 < n_done < self._n_groups:
-            worked_s = elapsed_s - (self._startup_s or 0)
-            parts.append(f"{_duration(worked_s / n_done * (self._n_groups - n_done))} left")
-        if self._accuracies:
-            means = {config: sum(values) / len(values) for config, values in self._accuracies.items()}
-            best = max(means, key=means.__getitem__)
-            parts.append(f"best validation OA {100 * means[best]:.1f}% ({self._methods[best]})")
-        return self._label + " · ".join(parts)
+    @property
+    def n_ended(self) -> int:
+        """Trials that ended, well or not."""
+        return len(self._standing.statuses)
 
-    def _note_startup(self, record: RunRecord) -> None:
-        # What passed before the first fit began (starting Ray and its workers) is not paid again for the next groups.
-        if self._startup_s is None and record.fit_s is not None:
-            worked_s = sum(seconds or 0 for seconds in (record.fit_s, record.embed_s, record.protocol_s))
-            self._startup_s = max(0.0, self._clock() - self._start_s - worked_s)
+    def _facts(self) -> Facts:
+        with self._lock:
+            return self._standing.facts(self._elapsed_s(), has_ended=self._has_ended)
 
-    def _note_accuracy(self, record: RunRecord) -> None:
-        # A bound sees all labels: it is no candidate for the best.
-        if record.confusion_val and record.sees_labels != "all":
-            self._accuracies[record.config_id].append(overall_accuracy(record.confusion_val))
-            self._methods[record.config_id] = record.method
+    def _elapsed_s(self) -> float:
+        return self._clock() - self._start_s
 
     def _say_error(self, record: RunRecord) -> None:
         # Forty trials that fail alike are one message.
@@ -153,13 +151,24 @@ class Progress:
         first_line = " ".join(error.split())[:300]
         self._say(f"{record.status}: {where} (trial {record.trial_id}): {first_line}")
 
+    def _note_change(self) -> None:
+        with self._unharmed():
+            if self._view:
+                self._view.note_change()
+
     def _say(self, text: str) -> None:
-        if self._stream is not None:
-            self._stream.write(f"\r\x1b[K{text}\n" if self._rewrites else f"{text}\n")
-            self._stream.flush()
+        with self._unharmed():
+            if self._view:
+                self._view.say(text)
 
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    @contextmanager
+    def _unharmed(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            _log.debug("progress is shown no longer", exc_info=True)
+            broken, self._view = self._view, None
+            if broken:
+                # It may have broken half-way into its start.
+                with suppress(Exception):
+                    broken.close()

@@ -9,6 +9,8 @@ from benchmark import Registry
 if TYPE_CHECKING:
     from sweeps.executors.base import Executor
     from sweeps.sweep import Sweep
+    from sweeps.trackers.base import Tracker
 
 SWEEPS: Registry[Sweep] = Registry("sweep", "sweeps.definitions", "hsicl.sweeps")
 EXECUTORS: Registry[type[Executor]] = Registry("executor", "sweeps.executors", "hsicl.executors")
+TRACKERS: Registry[type[Tracker]] = Registry("tracker", "sweeps.trackers", "hsicl.trackers")

@@ -62,6 +62,7 @@ def make_record(
         "n_parameters": 1234,
         "embedding_dim": 16,
         "fit_s": 2.0,
+        "n_fused": 1,
         "n_shared": 1,
         "embed_s": 0.1,
         "protocol_s": 0.2,

@@ -197,8 +197,17 @@ def test_help_loads_no_room():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reader_that_goes_away_is_no_error(field):
-    command = f"{shlex.quote(sys.executable)} {ROOT / 'hsicl.py'} scenes list | true"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "scenes list",
+        f"store verify {ROOT}/results/released/leaderboard",
+        f"doctor --cluster {ROOT}/sweeps/clusters/kuberay.yaml --store store",
+    ],
+)
+def test_a_reader_that_goes_away_is_no_error(field, arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = f"{shlex.quote(sys.executable)} {ROOT / 'hsicl.py'} {arguments} | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, env={**os.environ})
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

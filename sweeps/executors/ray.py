@@ -1,96 +1,54 @@
-"""The Ray executor: groups of trials as Ray Tune trials, on this machine or a cluster.
+"""The Ray executor: fits side by side by Ray Tune, on this machine or a cluster.
 
-The only file of the project that imports Ray; the registry imports it when ``--executor ray`` asks for it. Ray's own
-trial is a *tune_trial* here: it runs one group, that is, one fit with all trials that share it.
-
-Tune only executes. Every record travels back as the tune_trial's result and is handed over as soon as it arrives, so
-nothing that was finished is lost with the driver, no shared file system is needed, and Tune's own files are thrown
-away.
+Tune executes, see ``sweeps.on_ray.tune_run``; here is decided what runs together, what each worker is given, and what
+is tried again with more room when memory did not suffice.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import pickle
-import shutil
-import socket
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from benchmark import InvalidValueError, MissingPackageError, Scene, run_group
-from benchmark.runner import failed_record
+from benchmark import METHODS, InvalidValueError, Scene, Trial, group_trials
 from results import RunRecord
-from sweeps.executors.base import Executor, Group
+from sweeps.executors.base import AUTO, Executor, Group, Load, Pack, ignore_load
+from sweeps.on_ray import ray
+from sweeps.on_ray.bundle import Bundle
+from sweeps.on_ray.packing import Room, share_of_gpu
+from sweeps.on_ray.session import connected, silence
+from sweeps.on_ray.tune_run import TuneRun
+from sweeps.on_ray.worker import CudaMemory, GpuMemory
+from sweeps.registries import TRACKERS
 
-try:
-    import ray
-    from ray import tune
-    from ray.exceptions import RayTaskError
-except ImportError as error:
-    raise MissingPackageError("ray[tune]", "--executor ray") from error
-
-# Ray reads these when it starts. A user's own settings win.
-_SETTINGS = {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; the present one warns at every start
-    "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0, no tables beside our progress line
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a relative data root means the same folder here and in a worker
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON and TensorBoard copies of what our store holds
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours to answer
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
-
-# Once more after a lost worker; a trial's own error is in its record and never comes here.
-_N_RETRIES = 1
-
-
-_CONNECT_TIMEOUT_S = 10.0
+# Fits of one configuration are bundled where every slot still gets this many bundles: they end at about one time.
+_BUNDLES_PER_SLOT = 4
+_OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError")
+_ALLOCATION_FAILED = re.compile(r"CUDA error: out of memory|ALLOC(ATION)?_FAILED")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayExecutor(Executor):
-    """Runs groups side by side, one CPU each, in workers that are reused from group to group.
+    """Runs fits side by side, one CPU each, in workers that are reused from fit to fit.
 
     Without ``gpus_per_trial`` device ``"auto"`` is the CPU: a worker that asked for no GPU may see one that others use.
+    With it, ``"auto"`` is the GPU for methods that gain from one; the others run on CPUs beside them.
+
+    Attributes:
+        gpu_memory: measures what a fit takes of its GPU.
+
+    Raises:
+        InvalidValueError: see ``Executor``; or, when it runs, a share or a device that is not to be had.
     """
 
-    def __post_init__(self) -> None:
-        if self.gpus_per_trial < 0:
-            raise InvalidValueError(f"--gpus-per-trial must be >= 0, got {self.gpus_per_trial:g}: 0 runs on CPUs only")
+    gpu_memory: GpuMemory = field(default_factory=CudaMemory)
 
-    @contextmanager
-    def session(self) -> Iterator[None]:
+    def session(self) -> AbstractContextManager[None]:
         """Connect to Ray, or start it here; within an outer session this does nothing."""
-        for name, value in _SETTINGS.items():
-            os.environ.setdefault(name, value)
-        if ray.is_initialized():
-            yield
-            return
-        if self.address is None:
-            # A cluster of one process tree on this machine; by default Ray would leave a token file in the home.
-            os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-        try:
-            _check_reachable(self.address)
-            ray.init(
-                address=self.address or "local",
-                include_dashboard=None if self.address else False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InvalidValueError(
-                f"--address {self.address}: no Ray to be had there ({_one_line(error)}): start a cluster with 'ray up' "
-                "or 'ray start --head', or leave --address out to run on this machine"
-            ) from error
-        try:
-            yield
-        finally:
-            ray.shutdown()
+        return connected(self.address)
 
     def execute(
         self,
@@ -99,133 +57,151 @@ class RayExecutor(Executor):
         *,
         device: str,
         on_record: Callable[[RunRecord], None],
+        on_load: Callable[[Load], None] = ignore_load,
     ) -> None:
         """See ``Executor.execute``."""
-        if device == "auto" and not self.gpus_per_trial:
-            device = "cpu"
-        with self.session(), _silence(), _private_folder() as folder:
-            self._check_resources()
-            handover = _Handover(groups, on_record)
-            # The data goes into the object store once; a tune_trial's configuration is a number.
-            trainable = tune.with_parameters(_GroupRun, groups=list(groups), scenes=dict(scenes), device=device)
-            tuner = tune.Tuner(
-                tune.with_resources(trainable, {"cpu": 1, "gpu": self.gpus_per_trial}),
-                param_space={"group": tune.grid_search(list(range(len(groups))))},
-                tune_config=tune.TuneConfig(reuse_actors=True),
-                run_config=tune.RunConfig(
-                    name="groups",
-                    storage_path=folder,
-                    verbose=0,
-                    callbacks=[handover],
-                    # For a Trainable class Tune would ask for a checkpoint at the end. There is nothing to keep.
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                    failure_config=tune.FailureConfig(max_failures=_N_RETRIES),
-                ),
-            )
-            try:
-                tuner.fit()
-            except Exception:
-                # Tune wraps what a callback raises in an error of its own.
-                if handover.error is not None:
-                    raise handover.error from None
-                raise
-
-    def _check_resources(self) -> None:
-        # On a cluster GPUs may join later; on this machine a fit that asks for one would wait for ever.
-        n_gpus = ray.cluster_resources().get("GPU", 0)
-        if self.address is None and self.gpus_per_trial > n_gpus:
+        if device == "cuda" and not self.gpus_per_trial:
             raise InvalidValueError(
-                f"--gpus-per-trial {self.gpus_per_trial:g}: this machine has {n_gpus:g} GPUs: ask for no more than that"
+                "--device cuda with --executor ray needs a share of a GPU per fit: add --gpus-per-trial 1, 0.25 or auto"
             )
+        with self.session(), silence():
+            share = self._share_of_gpu()
+            share_of = partial(_share_of_fit, device=device, share=1.0 if share is None else share)
+            packs = self.packs(groups, lambda group: "cuda" if share_of(group) else "cpu")
+            bundles = [_bundle(pack, device, share_of(pack[0])) for pack in packs]
+            run = _Rounds(self, scenes, on_record, on_load)
+            if share is None:
+                bundles = run.measure(bundles)
+            while bundles:
+                bundles = run.run(bundles)
+
+    def _share_of_gpu(self) -> float | None:
+        """Return the share of a GPU that a fit is given, None where the first fits are to tell.
+
+        Raises:
+            InvalidValueError: more GPUs than this machine has, or "auto" without a GPU on a cluster, where some may
+                join later.
+        """
+        n_gpus = ray.cluster_resources().get("GPU", 0)
+        if self.gpus_per_trial == AUTO:
+            if self.address is not None and not n_gpus:
+                raise InvalidValueError(
+                    f"--gpus-per-trial {AUTO}: the cluster has no GPU to measure on so far: let one join (min_workers: "
+                    "1), give a number, or leave it out to run on CPUs"
+                )
+            return None if n_gpus else 0.0
+        share = float(self.gpus_per_trial)
+        if self.address is None and share > n_gpus:
+            raise InvalidValueError(
+                f"--gpus-per-trial {share:g}: this machine has {n_gpus:g} GPUs: ask for no more than that"
+            )
+        return share
 
 
-class _GroupRun(tune.Trainable):
-    """One group per step; a reused worker is given the number of its next one."""
-
-    def setup(self, config: dict[str, Any], groups: Sequence[Group], scenes: Mapping[str, Scene], device: str) -> None:
-        self._groups, self._scenes, self._device = groups, scenes, device
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        return True
-
-    def step(self) -> dict[str, Any]:
-        group = self._groups[self.config["group"]]
-        records = run_group(group, self._scenes[group[0].scene], device=self._device)
-        return {"records": [vars(record) for record in records], "done": True}
+def _share_of_fit(group: Group, device: str, share: float) -> float:
+    """Return the share of a GPU that a fit is given, 0 for one that runs on processors."""
+    return 0.0 if device == "cpu" or (device == "auto" and not METHODS.get(group[0].method).gains_from_gpu) else share
 
 
-class _Handover(tune.Callback):
-    """Hands over the records of finished tune_trials, and failed records for those whose worker was lost."""
+def _bundle(pack: Pack, device: str, share: float) -> Bundle:
+    return Bundle(packs=(pack,), device=device if share or device != "auto" else "cpu", room=Room(gpus=share))
 
-    def __init__(self, groups: Sequence[Group], on_record: Callable[[RunRecord], None]) -> None:
-        self.error: Exception | None = None
-        self._groups = groups
+
+class _Rounds:
+    """Runs of Tune, one after the other: what lacked memory, or stood behind a lost worker, is left for the next."""
+
+    def __init__(
+        self,
+        executor: RayExecutor,
+        scenes: Mapping[str, Scene],
+        on_record: Callable[[RunRecord], None],
+        on_load: Callable[[Load], None],
+    ) -> None:
+        self._executor = executor
+        self._scenes = scenes
         self._on_record = on_record
-        self._delivered: set[int] = set()
+        self._on_load = on_load
+        self._most_cpus = 1.0
+        self._retried: list[Bundle] = []
+        self._memory: dict[tuple[str, str], tuple[float, float] | None] = {}
 
-    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **_: Any) -> None:
-        # Taken out of the result: Tune would keep it in the driver's memory to the end.
-        self._hand_over(trial, (RunRecord(**row) for row in result.pop("records")))
+    def measure(self, bundles: Sequence[Bundle]) -> list[Bundle]:
+        """Run the first fit of each method on each scene with a GPU of its own; return the rest, with its share."""
+        first: dict[tuple[str, str], Bundle] = {}
+        for bundle in bundles:
+            if bundle.room.gpus:
+                first.setdefault(_kind(bundle), bundle)
+        left = self.run(list(first.values()))
+        shares = {kind: share_of_gpu(*(self._memory.get(kind) or (None, None))) for kind in first}
+        measured = {id(bundle) for bundle in first.values()}
+        rest = [bundle for bundle in bundles if id(bundle) not in measured]
+        return left + [
+            replace(bundle, room=Room(bundle.room.cpus, shares[_kind(bundle)])) if bundle.room.gpus else bundle
+            for bundle in rest
+        ]
 
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:
-        error_type, message = _error_of(trial)
-        group = self._groups[trial.config["group"]]
-        self._hand_over(trial, (failed_record(item, error_type, message) for item in group))
+    def run(self, bundles: Sequence[Bundle]) -> list[Bundle]:
+        """Run ``bundles`` and return what of them is to be run again."""
+        self._retried = []
+        if not bundles:
+            return []
+        # A machine cannot give more processors than the largest one has, which may have left since the last round.
+        self._most_cpus = max([1.0, *(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"])])
+        bundles = [
+            replace(bundle, room=replace(bundle.room, cpus=min(bundle.room.cpus, self._most_cpus)))
+            for bundle in bundles
+        ]
+        trackers = [TRACKERS.get(name)().callback(self._executor.experiment) for name in self._executor.trackers]
+        run = TuneRun(
+            # A tracker shows one fit as one run.
+            bundles=bundles if trackers else _bundled(bundles, n_slots=int(ray.cluster_resources().get("CPU", 1))),
+            scenes=self._scenes,
+            on_result=self._keep,
+            on_load=self._on_load,
+            trackers=trackers,
+            gpu_memory=self._executor.gpu_memory,
+        )
+        return run.execute() + self._retried
 
-    def _hand_over(self, trial: Any, records: Iterator[RunRecord]) -> None:
-        # A worker that is lost after its result has come fails nothing.
-        if trial.config["group"] in self._delivered:
-            return
-        self._delivered.add(trial.config["group"])
-        try:
-            for record in records:
+    def _keep(self, bundle: Bundle, records: Sequence[RunRecord], memory: tuple[float, float] | None) -> None:
+        if all(record.status == "ok" for record in records):
+            self._memory.setdefault(_kind(bundle), memory)
+        (pack,) = bundle.packs
+        # Fits that were trained as one have more room alone, even where there is no more of it to be had.
+        room = bundle.room.doubled(self._most_cpus) or (bundle.room if len(pack) > 1 else None)
+        lacking: list[Trial] = []
+        for trial, record in zip((trial for group in pack for trial in group), records, strict=True):
+            if room is not None and _lacked_memory(record):
+                lacking.append(trial)
+            else:
                 self._on_record(record)
-        except Exception as error:
-            self.error = error
-            raise
+        if room is not None and lacking:
+            # Each alone: trained as one they needed the more.
+            packs = tuple((group,) for group in group_trials(lacking))
+            self._retried.append(replace(bundle, packs=packs, room=room, n_losses=0))
 
 
-def _check_reachable(address: str | None) -> None:
-    # Ray itself tries for minutes, logging all the while.
-    host, colon, port = (address or "").rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+def _lacked_memory(record: RunRecord) -> bool:
+    # CUDA, cuBLAS and cuDNN say it in a RuntimeError of their own.
+    return record.error_type in _OUT_OF_MEMORY or _ALLOCATION_FAILED.search(record.error or "") is not None
 
 
-def _error_of(tune_trial: Any) -> tuple[str, str]:
-    """Return the error's type and message in one line."""
-    # The file is Tune's own, written by this process into a folder of its own.
-    path = tune_trial.pickled_error_file
-    error = pickle.loads(Path(path).read_bytes()) if path else None
-    if isinstance(error, RayTaskError):
-        cause = error.cause if isinstance(error.cause, Exception) else error
-        return type(cause).__name__, _one_line(cause)
-    reason = _one_line(error) if error else "Ray does not say why"
-    return "WorkerLostError", f"the worker was lost {_N_RETRIES + 1} times: {reason}"
+def _kind(bundle: Bundle) -> tuple[str, str]:
+    return bundle.first.scene, bundle.first.method
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    # Errors are in the records; Tune's log would tear the progress line.
-    loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.air")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+def _bundled(bundles: Sequence[Bundle], *, n_slots: int) -> list[Bundle]:
+    """Return the bundles with those of one configuration as one, where that leaves enough for every slot.
 
-
-@contextmanager
-def _private_folder() -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="hsicl-tune-")
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _one_line(error: object) -> str:
-    return " ".join(str(error).split())
+    Fits that are trained as one are of several configurations, or are together already: they stay as they are.
+    """
+    if any(len(pack) > 1 for bundle in bundles for pack in bundle.packs):
+        return list(bundles)
+    alike: dict[tuple[Any, ...], list[Bundle]] = {}
+    for bundle in bundles:
+        trial = bundle.first
+        key = (trial.scene, trial.method, trial.params, trial.purpose, bundle.device, bundle.room)
+        alike.setdefault(key, []).append(bundle)
+    if len(alike) < _BUNDLES_PER_SLOT * n_slots:
+        return list(bundles)
+    return [replace(same[0], packs=tuple(pack for bundle in same for pack in bundle.packs)) for same in alike.values()]

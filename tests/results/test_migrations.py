@@ -8,20 +8,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results import RunRecord, compact, open_store
+from results import RunRecord, open_store
+from results.compact import release
 from results.schema import SCHEMA, SCHEMA_VERSION
 from tests.record_factory import make_record
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-VERSION_1, VERSION_2, VERSION_3 = GOLDEN / "schema_v1", GOLDEN / "schema_v2", GOLDEN / "schema_v3"
+VERSION_1, VERSION_2, VERSION_3, VERSION_4 = (GOLDEN / f"schema_v{version}" for version in range(1, 5))
 NEW_IN_2 = {"unvalidated_classes", "leakage_val"}
 NEW_IN_3 = {"labels_percent", "masks", "dropped", "noted"}
 NEW_IN_4 = {"kind", "choose_s", "fit_memory_mib", "embed_memory_mib"}
+NEW_IN_5 = {"n_fused"}
 # File, its rows, and the columns it knows nothing of.
 OLD = {
-    VERSION_1: (70, NEW_IN_2 | NEW_IN_3 | NEW_IN_4),
-    VERSION_2: (20, NEW_IN_3 | NEW_IN_4),
-    VERSION_3: (21, NEW_IN_4),
+    VERSION_1: (70, NEW_IN_2 | NEW_IN_3 | NEW_IN_4 | NEW_IN_5),
+    VERSION_2: (20, NEW_IN_3 | NEW_IN_4 | NEW_IN_5),
+    VERSION_3: (21, NEW_IN_4 | NEW_IN_5),
+    VERSION_4: (20, NEW_IN_5),
 }
 
 
@@ -65,7 +68,7 @@ def test_old_and_new_rows_are_compacted_together_and_read_again(tmp_path: Path) 
     new = make_record(method="newer", unvalidated_classes=["soy"], leakage_val=0.25)
     store.write(new)
     (tmp_path / "store" / "old.parquet").write_bytes((VERSION_1 / "trials.parquet").read_bytes())
-    assert compact.main([str(tmp_path / "store"), str(tmp_path / "released")]) == 0
+    release(store, open_store(tmp_path / "released"))
     rows = open_store(tmp_path / "released").read()
     assert rows.num_rows == old_rows.num_rows + 1
     known = [row for row in rows.to_pylist() if row["leakage_val"] is not None]

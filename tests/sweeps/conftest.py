@@ -16,16 +16,16 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="session", autouse=True)
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Install the entrant ``noisy`` and the sweep ``sleepy`` for this process, its children and Ray's workers."""
+    """Install the entrants ``noisy`` and ``lucky`` and the sweep ``sleepy`` here, for children and Ray's workers."""
     folder = tmp_path_factory.mktemp("plugin")
     info = folder / "hsicl_noisy-0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hsicl-noisy\nVersion: 0\n")
     (info / "entry_points.txt").write_text(
-        "[hsicl.methods]\nnoisy = tests.sweeps.entrants:Noisy\n"
+        "[hsicl.methods]\nnoisy = tests.sweeps.entrants:Noisy\nlucky = tests.sweeps.lucky:Lucky\n"
         "[hsicl.sweeps]\nsleepy = tests.sweeps.sweep_factory:SLEEPY\n"
     )
-    path = os.pathsep.join([str(folder), str(_ROOT)])
+    path = os.pathsep.join(filter(None, [str(folder), str(_ROOT), os.environ.get("PYTHONPATH")]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [str(folder), *sys.path])
         patch.setenv("PYTHONPATH", path)

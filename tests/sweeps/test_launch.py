@@ -11,10 +11,11 @@ import pytest
 
 from benchmark import InvalidValueError, UnknownNameError
 from results import ResultStore, RunRecord, StoreError, open_store
+from results.compact import compact
 from sweeps import EXECUTORS, Outcome, describe_plan, launch, plan
 from sweeps.executors.base import Executor
 from sweeps.executors.loop import LoopExecutor
-from sweeps.progress import Progress
+from sweeps.search.scoring import validation_accuracies
 from tests.sweeps.sweep_factory import noisy_sweep, tiny_scenes
 
 SCENES = tiny_scenes()
@@ -63,6 +64,17 @@ def test_a_rerun_runs_only_what_is_missing(store: ResultStore, tmp_path: Path) -
     assert executor.asked == []
 
 
+def test_the_best_so_far_counts_what_was_finished_before(store: ResultStore, tmp_path: Path) -> None:
+    streams = [io.StringIO(), io.StringIO()]
+    launch(noisy_sweep(), store, SCENES, LOOP, stream=streams[0])
+    for file in sorted((tmp_path / "store").glob("*.parquet"))[::5]:
+        file.unlink()
+    launch(noisy_sweep(), store, SCENES, LOOP, stream=streams[1])
+    first, again = (stream.getvalue().splitlines()[-1].partition("best on ")[2] for stream in streams)
+    assert "(mean of 4; all 4 compared)" in first
+    assert again == first
+
+
 def test_failing_trials_are_recorded_and_run_again(store: ResultStore, tmp_path: Path) -> None:
     axes = {"fault": ("", "fail_once")}
     sweep = noisy_sweep(axes=axes, params={"marker": str(tmp_path / "failed")}, controls=(), n_seeds=1)
@@ -72,6 +84,50 @@ def test_failing_trials_are_recorded_and_run_again(store: ResultStore, tmp_path:
     assert all("on purpose" in row["error"] and row["confusion_test"] is None for row in failed)
     assert launch(sweep, store, SCENES, LOOP) == Outcome(n_planned=4, n_skipped=2, n_ok=2, n_failed=0)
     assert statuses(store) == ["ok"] * 4
+
+
+class Overtaken(LoopExecutor):
+    """Another sweep finishes every trial, then all of them fail here, or fail there too."""
+
+    def __init__(self, other: ResultStore, status: str, *, compacts: bool = False) -> None:
+        super().__init__()
+        self.other, self.status, self.compacts = other, status, compacts
+
+    def execute(self, groups: Any, scenes: Any, *, on_record: Any, **settings: Any) -> None:
+        def lost(record: RunRecord) -> None:
+            self.other.write(dataclasses.replace(record, status=self.status, host="other"))
+            if self.compacts:
+                compact(self.other)
+            on_record(dataclasses.replace(record, status="failed", error="worker lost", host="here"))
+
+        super().execute(groups, scenes, on_record=lost, **settings)
+
+
+@pytest.mark.parametrize("compacts", [False, True])
+@pytest.mark.parametrize(("status", "kept"), [("ok", "other"), ("failed", "here"), ("diverged", "here")])
+def test_a_failure_does_not_replace_the_result_of_another_sweep(
+    store: ResultStore, status: str, kept: str, compacts: bool
+) -> None:
+    trials = plan(noisy_sweep(), SCENES)[:4]
+    overtaken = Overtaken(open_store(store.uri), status, compacts=compacts)
+    stream = io.StringIO()
+    outcome = launch(trials, store, SCENES, overtaken, stream=stream)
+    assert outcome == Outcome(n_planned=4, n_skipped=0, n_ok=0, n_failed=4)
+    assert "worker lost" in stream.getvalue()
+    assert store.read().column("host").to_pylist() == [kept] * 4
+    assert set(statuses(store)) == {"ok" if kept == "other" else "failed"}
+
+
+def test_a_result_replaces_a_result_unlooked(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "is_ok", lambda _: pytest.fail("an ok record is written without a look"))
+    assert launch(noisy_sweep(), store, SCENES, LOOP).n_ok == 16
+
+
+def test_a_launch_and_a_search_read_a_few_columns(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch(noisy_sweep(), store, SCENES, LOOP)
+    monkeypatch.setattr("results.store.migrate", lambda *_: pytest.fail("all columns were read"))
+    assert launch(noisy_sweep(), store, SCENES, LOOP).n_skipped == 16
+    assert len(validation_accuracies(store)) == 16
 
 
 def test_an_unwritable_store_ends_before_anything_runs(tmp_path: Path) -> None:
@@ -121,12 +177,12 @@ def test_records_are_written_as_they_arrive(store: ResultStore) -> None:
     seen: list[int] = []
 
     class Watching(Executor):
-        def execute(self, groups: Any, scenes: Any, *, device: str, on_record: Any) -> None:
+        def execute(self, groups: Any, scenes: Any, *, device: str, on_record: Any, on_load: Any) -> None:
             def watch(record: RunRecord) -> None:
                 on_record(record)
                 seen.append(len(statuses(store)))
 
-            LOOP.execute(groups, scenes, device=device, on_record=watch)
+            LOOP.execute(groups, scenes, device=device, on_record=watch, on_load=on_load)
 
     launch(noisy_sweep(), store, SCENES, Watching())
     assert seen == list(range(1, 17))
@@ -155,72 +211,6 @@ def test_the_plan_is_described_per_scene_and_method(store: ResultStore) -> None:
         ["tiny", "raw_spectra", "knn", "1", "4", "2", "0"],
         ["all", "4", "16", "8", "5"],
     ]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-class Clock:
-    now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def records_of_run(store: ResultStore) -> list[RunRecord]:
-    launch(noisy_sweep(), store, SCENES, LOOP)
-    by_id = {row["trial_id"]: RunRecord.from_row(row) for row in store.read().to_pylist()}
-    return [by_id[trial.trial_id] for trial in plan(noisy_sweep(), SCENES)]
-
-
-def follow(records: list[RunRecord], stream: io.StringIO, seconds_per_record: float) -> None:
-    trials = plan(noisy_sweep(), SCENES)
-    clock = Clock()
-    progress = Progress([tuple(trials[i : i + 2]) for i in range(0, 16, 2)], 3, stream, label="noisy", clock=clock)
-    progress.start()
-    for record in records:
-        clock.now_s += seconds_per_record
-        progress.add(dataclasses.replace(record, fit_s=seconds_per_record, embed_s=0.0, protocol_s=0.0))
-    progress.finish()
-
-
-def test_a_log_gets_whole_lines_with_the_time_left(store: ResultStore) -> None:
-    stream = io.StringIO()
-    follow(records_of_run(store), stream, 10.0)
-    lines = stream.getvalue().splitlines()
-    assert lines[0] == "noisy: 16 trials in 8 fits, 3 finished before"
-    assert len(lines) == 1 + 8 + 1
-    assert lines[2].startswith("noisy: 4/16 trials · 0 failed · 40 s elapsed · 2 min 00 s left · best validation OA ")
-    assert "left" not in lines[-1]
-    assert "\r" not in stream.getvalue()
-
-
-def test_a_log_of_short_trials_stays_short(store: ResultStore) -> None:
-    stream = io.StringIO()
-    follow(records_of_run(store), stream, 0.5)
-    assert len(stream.getvalue().splitlines()) == 1 + 1 + 1
-
-
-def test_a_terminal_gets_one_line_rewritten(store: ResultStore) -> None:
-    stream = Terminal()
-    follow(records_of_run(store), stream, 0.5)
-    assert stream.getvalue().count("\n") == 2
-    assert stream.getvalue().count("\r\x1b[K") == 16 + 2
-
-
-def test_the_best_is_a_mean_and_no_bound(store: ResultStore) -> None:
-    records = records_of_run(store)
-    perfect = [[5, 0], [0, 5]]
-    half = [[5, 0], [5, 0]]
-    marked = [dataclasses.replace(record, confusion_val=half) for record in records]
-    # One lucky split of four is no best; a bound is none at all.
-    marked[0] = dataclasses.replace(marked[0], confusion_val=perfect)
-    marked[4:8] = [dataclasses.replace(item, confusion_val=perfect, sees_labels="all") for item in marked[4:8]]
-    stream = io.StringIO()
-    follow(marked, stream, 10.0)
-    assert stream.getvalue().splitlines()[-1].endswith("best validation OA 62.5% (noisy)")
 
 
 def test_equal_errors_are_told_once(store: ResultStore) -> None:

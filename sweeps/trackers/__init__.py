@@ -1,0 +1,1 @@
+"""Where results may be shown beside the store, one file each."""
