@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from report.groups import Configuration
 from report.leaderboard import Entry
 from report.standings import Standing
 from report.statistics import Interval
@@ -61,24 +61,25 @@ def _percent(heading: str, meaning: str, value: Callable[[Standing], Interval | 
 
 def _median(name: str, heading: str, meaning: str, digits: int) -> Column:
     def value(entry: Entry) -> float | None:
-        return median_of(entry.shown, name)
+        return entry.shown.median(name)
 
     return Column(heading=heading, meaning=meaning, show=lambda entry: number(value(entry), digits), sort=value)
-
-
-def median_of(item: Configuration, name: str) -> float | None:
-    """Return the median of a measured column over the usable rows, None where none says."""
-    values = item.rows.loc[item.rows["is_usable"], name].dropna()
-    return float(values.median()) if len(values) else None
 
 
 def _text(heading: str, meaning: str, show: Callable[[Entry], str]) -> Column:
     return Column(heading=heading, meaning=meaning, show=show, sort=show, is_number=False)
 
 
+def mean_leakage(entry: Entry) -> float:
+    """Return the mean share of test pixels that leak, NaN where no row says."""
+    shares = entry.shown.rows["leakage"]
+    known = shares[~np.isnan(shares)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 def _leakage(entry: Entry) -> float | None:
-    value = entry.shown.rows["leakage"].mean()
-    return None if pd.isna(value) else 100 * float(value)
+    value = mean_leakage(entry)
+    return None if np.isnan(value) else 100 * value
 
 
 def transductive_text(entry: Entry) -> str:

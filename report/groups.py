@@ -20,6 +20,48 @@ from report.rows import GROUP_COLUMNS
 from results.metrics import SCORES
 
 
+class Rows:
+    """Some rows of a frame, column by column: to cut every configuration out of a wide frame takes far longer.
+
+    Args:
+        columns: of all rows, as arrays; see ``ArraysOf``.
+        places: (n,) which rows.
+    """
+
+    def __init__(self, columns: Mapping[str, NDArray[Any]], places: NDArray[np.int64]) -> None:
+        self._columns = columns
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return (n,) values of a column."""
+        return self._columns[name][self._places]
+
+    def usable(self, name: str) -> NDArray[np.float64]:
+        """Return the numbers of a column in the rows that may enter a table, without those that are missing."""
+        values = self[name][self["is_usable"].astype(bool)].astype(np.float64)
+        return values[~np.isnan(values)]
+
+    def mean(self, name: str) -> float:
+        """Return the mean of ``usable``, NaN where there is none."""
+        values = self.usable(name)
+        return float(values.mean()) if values.size else float("nan")
+
+
+class ArraysOf(dict[str, NDArray[Any]]):
+    """The columns of a frame as arrays, each made when it is first asked for."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        super().__init__()
+        self._frame = frame
+
+    def __missing__(self, name: str) -> NDArray[Any]:
+        self[name] = self._frame[name].to_numpy()
+        return self[name]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
     """One method with fixed parameters under one protocol, on the grid of its group.
@@ -42,7 +84,8 @@ class Configuration:
     scores: dict[str, NDArray[np.float64]] = field(repr=False)
     val_oa: NDArray[np.float64] = field(repr=False)
     holes: dict[str, int]
-    rows: pd.DataFrame = field(repr=False)
+    rows: Rows = field(repr=False)
+    _medians: dict[str, float | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def is_bound(self) -> bool:
@@ -58,6 +101,13 @@ class Configuration:
     def oa(self) -> NDArray[np.float64]:
         """Test OA, fractions, laid out as all scores are."""
         return self.scores["OA"]
+
+    def median(self, name: str) -> float | None:
+        """Return the median of a measured column over the usable rows, None where none says."""
+        if name not in self._medians:
+            known = self.rows.usable(name)
+            self._medians[name] = float(np.median(known)) if known.size else None
+        return self._medians[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +205,8 @@ def _key(values: Iterable[Any]) -> tuple[Any, ...]:
 
 def _tuned(searches: pd.DataFrame) -> dict[tuple[str, str, str], frozenset[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
-    for row in searches.to_dict("records"):
-        found.setdefault((row["method"], row["protocol"], row["sees_labels"]), set()).add(row["config_id"])
+    for *entrant, config_id in searches[["method", "protocol", "sees_labels", "config_id"]].itertuples(index=False):
+        found.setdefault(tuple(entrant), set()).add(config_id)
     return {entrant: frozenset(ids) for entrant, ids in found.items()}
 
 
@@ -188,38 +238,31 @@ def _group(key: dict[str, Any], members: pd.DataFrame, tuned: dict[tuple[str, st
     is_paired = len(pairs) == len(splits) == len(seeds) > 1
     cells = {pair: (splits.index(pair[0]), 0 if is_paired else seeds.index(pair[1])) for pair in pairs}
     shape = len(splits), 1 if is_paired else len(seeds)
-    by_config = members.groupby(["method", "protocol", "config_id"], sort=True)
-    configurations = tuple(_configuration(part, cells, shape) for _, part in by_config)
+    columns = ArraysOf(members)
+    by_config: dict[Any, Any] = dict(members.groupby(["method", "protocol", "config_id"], sort=True).indices)
+    configurations = tuple(_configuration(Rows(columns, by_config[key]), cells, shape) for key in sorted(by_config))
     return Group(
         key=key, splits=splits, seeds=seeds, is_paired=is_paired, configurations=configurations, tuned=tuned
     )  # fmt: skip
 
 
-def _configuration(
-    part: pd.DataFrame, cells: dict[tuple[int, int], tuple[int, int]], shape: tuple[int, int]
-) -> Configuration:
+def _configuration(rows: Rows, cells: dict[tuple[int, int], tuple[int, int]], shape: tuple[int, int]) -> Configuration:
     matrices = {name: np.full(shape, np.nan) for name in (*SCORES, "val_OA")}
-    reasons = Counter({"not run": shape[0] * shape[1]})
-    for row in part.to_dict("records"):
-        cell = cells[int(row["split_index"]), int(row["seed"])]
-        reasons["not run"] -= 1
-        if not row["is_usable"]:
-            reasons[row["error_type"] or row["status"]] += 1
-            continue
-        for name, matrix in matrices.items():
-            matrix[cell] = row[name]
-    first = part.iloc[0]
+    reasons = Counter({"not run": shape[0] * shape[1] - len(rows)})
+    pairs = zip(rows["split_index"], rows["seed"], strict=True)
+    places = np.array([cells[int(split), int(seed)] for split, seed in pairs])
+    is_usable = rows["is_usable"].astype(bool)
+    lost = zip(rows["error_type"][~is_usable], rows["status"][~is_usable], strict=True)
+    reasons.update(error or status for error, status in lost)
+    for name, matrix in matrices.items():
+        matrix[tuple(places[is_usable].T)] = rows[name][is_usable]
+    first = {name: rows[name][0] for name in ("config_id", "method", "protocol", "sees_labels", "kind", "params")}
     return Configuration(
-        config_id=first["config_id"],
-        method=first["method"],
-        protocol=first["protocol"],
-        sees_labels=first["sees_labels"],
-        kind=first["kind"],
-        params=first["params"],
+        **first,
         scores={name: matrices[name] for name in SCORES},
         val_oa=matrices["val_OA"],
         holes={reason: count for reason, count in sorted(reasons.items()) if count > 0},
-        rows=part,
+        rows=rows,
     )
 
 

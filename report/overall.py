@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from report.columns import COSTS, interval_numbers, median_of, standing_numbers
+from report.columns import COSTS, interval_numbers, standing_numbers
 from report.groups import Configuration
 from report.leaderboard import LOWEST, Entry, Leaderboard, mean_oa
 from report.pairing import scenes_mean_interval
@@ -156,7 +156,7 @@ def _cells(overall: Overall, entry: OverallEntry) -> tuple[str, ...]:
     if not entry.scores:
         return (*words, "withheld", *["-"] * (len(heads(overall)) - len(words) - 1))
     oa, aa, kappa = (with_interval(entry.scores[name].in_points()) for name in ("OA", "AA", "kappa"))
-    medians = [[value for each in entry.shown if (value := median_of(each, name)) is not None] for name, *_ in COSTS]
+    medians = [[value for each in entry.shown if (value := each.median(name)) is not None] for name, *_ in COSTS]
     costs = [
         number(sum(values) / len(values) if values else None, digits)
         for values, (*_, digits) in zip(medians, COSTS, strict=True)

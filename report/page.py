@@ -22,6 +22,7 @@ from report.critical_difference import critical_difference_picture
 from report.errors import ReportError
 from report.figures import Picture
 from report.groups import Group, build_groups
+from report.importance import Importance, build_importances, importance_cells, importance_frame
 from report.leaderboard import RULES, Leaderboard, build_leaderboard
 from report.overall import NOTE, WORDS, Overall, build_overall, cells, heads, overall_frame, reasons
 from report.pictures import ablation_picture, difference_picture
@@ -107,12 +108,14 @@ def render_files(rows: pd.DataFrame, store_uri: str) -> dict[str, bytes]:
     overalls = build_overall(boards)
     summaries = [_summary(overall, numbers) for overall in overalls]
     failed = failed_rows(rows)
+    importances = build_importances(rows)
     texts = {
-        "index.html": _html(rows, summaries, sections, failed, store_uri),
+        "index.html": _html(rows, summaries, sections, importances, failed, store_uri),
         "leaderboard.md": render_markdown(boards, rows, overalls),
         "leaderboard.tex": render_latex(boards, overalls),
         "leaderboard.csv": render_csv(numbers_frame(boards)),
         "overall.csv": render_csv(overall_frame(overalls)),
+        "importance.csv": render_csv(importance_frame(importances[0])),
         "trials.csv": render_csv(_flat(rows)),
         "failures.csv": render_csv(failed[_FAILURE_COLUMNS]),
     }
@@ -188,7 +191,12 @@ def _flat(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _html(
-    rows: pd.DataFrame, summaries: list[Summary], sections: list[Section], failed: pd.DataFrame, store_uri: str
+    rows: pd.DataFrame,
+    summaries: list[Summary],
+    sections: list[Section],
+    importances: tuple[tuple[Importance, ...], tuple[str, ...]],
+    failed: pd.DataFrame,
+    store_uri: str,
 ) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("report"),
@@ -210,6 +218,8 @@ def _html(
         sections=sections,
         columns=COLUMNS,
         rules=RULES,
+        importances=[(item, importance_cells(item)) for item in importances[0]],
+        importance_notes=importances[1],
         empty=None if sections else nothing_to_rank(rows),
         failures=[_failure(row) for row in failed.to_dict("records")],
         n_trials=int((rows["purpose"] == "trial").sum()),

@@ -88,7 +88,9 @@ def _with_scores(row: dict[str, Any]) -> dict[str, Any]:
         matrix = row[column]
         for name, score in SCORES.items():
             row[f"{prefix}{name}"] = score(matrix) if matrix else float("nan")
-    if row["status"] == "ok" and not all(pd.notna(row[column]) for column in ("OA", "val_OA")):
+    # A search is scored on validation only.
+    needed = ("val_OA",) if row["purpose"] == "search" else ("OA", "val_OA")
+    if row["status"] == "ok" and not all(pd.notna(row[column]) for column in needed):
         reason = "status is 'ok' but a test or validation confusion matrix is missing or empty"
         row.update(status="failed", error_type=INCOMPLETE, error=reason)
     protocol_params = {f"protocol.{name}": value for name, value in _parsed(row, "protocol_params_json").items()}

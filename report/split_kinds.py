@@ -109,16 +109,17 @@ def _difference(item: Configuration | None, guarded: Configuration | None) -> st
 
 
 def _of_splits(group: Group) -> tuple[str, ...]:
-    rows = [item.rows[item.rows["is_usable"]] for item in group.configurations]
-    usable = next((part for part in rows if len(part)), None)
-    if usable is None:
+    rows = next((item.rows for item in group.configurations if item.rows["is_usable"].any()), None)
+    if rows is None:
         return (str(group.key["scene"]), group.kind, "-", "-", "-")
-    served = [len(row["class_names"]) - len(row["unsupported_classes"]) for row in usable.to_dict("records")]
+    is_usable = rows["is_usable"].astype(bool)
+    classes = zip(rows["class_names"][is_usable], rows["unsupported_classes"][is_usable], strict=True)
+    served = [len(names) - len(unsupported) for names, unsupported in classes]
     few, many = min(served), max(served)
     return (
         str(group.key["scene"]),
         group.kind,
-        number(100 * float(usable["leakage"].mean())),
-        number(float(usable["n_test"].astype(float).mean()), 0),
+        number(100 * rows.mean("leakage")),
+        number(rows.mean("n_test"), 0),
         f"{few}" if few == many else f"{few} to {many}",
     )

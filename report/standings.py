@@ -127,7 +127,7 @@ def standings(scenes: Sequence[Mapping[Entrant, Configuration]], reference: str 
 
 def _is_independent(item: Configuration) -> bool:
     """Return whether every cell has a split and a seed of its own."""
-    return item.rows["split_index"].nunique() == item.rows["seed"].nunique() == item.oa.size
+    return len(set(item.rows["split_index"])) == len(set(item.rows["seed"])) == item.oa.size
 
 
 def _blocks(scenes: Sequence[Mapping[Entrant, Configuration]], entrant: Entrant) -> NDArray[np.float64]:
@@ -135,8 +135,7 @@ def _blocks(scenes: Sequence[Mapping[Entrant, Configuration]], entrant: Entrant)
 
 
 def _test_over_train(item: Configuration) -> float:
-    rows = item.rows[item.rows["is_usable"]]
-    return float(rows["n_test"].astype(float).mean() / rows["n_train"].astype(float).mean())
+    return item.rows.mean("n_test") / item.rows.mean("n_train")
 
 
 def _captured(scene: Mapping[Entrant, Configuration], entrant: Entrant, base: Entrant) -> Interval | None:

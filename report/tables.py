@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from report.columns import COLUMNS, COSTS, interval_numbers, standing_numbers, transductive_text
+from report.columns import COLUMNS, COSTS, interval_numbers, mean_leakage, standing_numbers, transductive_text
 from report.leaderboard import RULES, Entry, Leaderboard
 from report.overall import NOTE, WORDS, Overall, cells, heads, overall_markdown, overall_text
 from report.published import beside_measured, published_text
@@ -51,7 +51,7 @@ def _numbers(board: Leaderboard, entry: Entry) -> dict[str, object]:
     by_heading = {column.heading: column for column in COLUMNS}
     row |= {name: by_heading[heading].sort(entry) for name, heading, _, _ in COSTS}
     row |= standing_numbers(entry.standing)
-    return row | {"leakage": float(shown.rows["leakage"].mean()), "transductive": transductive_text(entry)}
+    return row | {"leakage": mean_leakage(entry), "transductive": transductive_text(entry)}
 
 
 def measured_oa(board: Leaderboard) -> dict[str, str]:
@@ -97,15 +97,16 @@ def _said_of_entrants(board: Leaderboard) -> list[str]:
 
 def _remarks(entry: Entry) -> list[str]:
     """Return what ``noted`` of any of its rows says."""
-    return sorted({one_line(remark) for noted in entry.shown.rows["noted"].dropna() for remark, _ in noted})
+    return sorted({one_line(remark) for noted in entry.shown.rows["noted"] if noted is not None for remark, _ in noted})
 
 
 def _unvalidated_classes(entry: Entry) -> str:
     """Return the classes without a validation pixel, and in how many splits where not in all; "" where none."""
-    rows = entry.shown.rows[["split_index", "unvalidated_classes"]].dropna()
+    rows = entry.shown.rows
     by_split: dict[int, set[str]] = {}
-    for index, classes in rows.itertuples(index=False):
-        by_split.setdefault(int(index), set()).update(classes)
+    for index, classes in zip(rows["split_index"], rows["unvalidated_classes"], strict=True):
+        if classes is not None:
+            by_split.setdefault(int(index), set()).update(classes)
     counts = Counter(name for classes in by_split.values() for name in classes)
     n_splits = entry.shown.oa.shape[0]
     # Rows of schema version 1 do not say: such splits are not counted as validated.
