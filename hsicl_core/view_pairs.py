@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hsicl_core.patches import PatchSource
-from hsicl_core.views.base import View
+from hsicl_core.views.base import View, apply_views
 
 
 class ViewPairs:
@@ -57,6 +57,12 @@ def draw_pairs(
         generators: of the M trainings.
     """
     batch, side = first.shape[1], source.patch_size
+    if not all(view.draws_apart for view in views):
+        by_training = zip(first, second, generators, strict=True)
+        return torch.cat([
+            apply_views(views, source.gather(pixels), generator)
+            for *copies, generator in by_training for pixels in copies
+        ])  # fmt: skip
     shape = torch.Size((batch, source.image.shape[2], side, side))
     by_copy = [[view.draw(shape, generator) for view in views] for generator in generators for _ in range(2)]
     by_view = [list(of_view) for of_view in zip(*by_copy, strict=True)]

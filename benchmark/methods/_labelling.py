@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +120,7 @@ class LabellingMethod(MiningMethod):
         key = (
             "pseudolabels", self.pseudolabels, canonical_json(dict(self.pseudolabel_options)), self.features,
             self.n_components, self.cluster_window, self.n_clusters, data.seed, _digest_of_seen(source, data),
-            _digest_of_code(source),
+            _digest_of_code(type(source)),
         )  # fmt: skip
         labels, confidence = data.memo.get_on_node(
             key, lambda: make_labels(source, chosen(self.features_of(data, image), data.pixels), data), data.device
@@ -205,6 +207,11 @@ def _digest_of_seen(source: PseudoLabeler, data: FitData) -> str:
     return hashlib.sha256(data.labels[data.pixels].cpu().numpy().tobytes()).hexdigest()
 
 
-def _digest_of_code(source: PseudoLabeler) -> str:
+@functools.cache
+def _digest_of_code(source: type[PseudoLabeler]) -> str:
     """Return what tells apart the states of the source's file, which may be of another package than ours."""
-    return digest_of_files([Path(inspect.getfile(type(source)))])
+    try:
+        return digest_of_files([Path(inspect.getfile(source))])
+    except (TypeError, OSError):
+        # Written in a notebook, say: no other process can know that it has the same.
+        return uuid.uuid4().hex

@@ -34,7 +34,7 @@ def take_ranks(
         end: at most ``count``.
         tail: at most ``count``.
     """
-    if scores.device.type != "cpu" or scores.dtype not in (torch.float32, torch.float64):
+    if not _is_for_numpy(scores):
         return _take_exactly(scores, count, begin, end, tail)
     n_wanted = int((end - begin).clamp(min=0).sum()), int((count - tail).clamp(min=0).sum())
     upper, lower = torch.empty_like(candidates), torch.empty_like(candidates)
@@ -47,6 +47,10 @@ def take_ranks(
     exact = _take_exactly(*(tensor[tied] for tensor in (scores, count, begin, end, tail)))
     upper[tied], lower[tied] = exact
     return upper, lower
+
+
+def _is_for_numpy(scores: Tensor) -> bool:
+    return scores.device.type == "cpu" and scores.dtype in (torch.float32, torch.float64)
 
 
 def over_rows(work: Callable[..., None], *arrays: NDArray[Any]) -> None:
@@ -103,7 +107,7 @@ def _take_exactly(scores: Tensor, count: Tensor, begin: Tensor, end: Tensor, tai
 
 def filled(scores: Tensor, candidates: Tensor) -> Tensor:
     """Return ``scores`` (rows, columns) with minus infinity where there is no candidate."""
-    if scores.device.type != "cpu":
+    if not _is_for_numpy(scores):
         return scores.masked_fill(~candidates, -math.inf)
     # Few are none: to write these takes a third of the time of choosing for every entry.
     out = scores.clone(memory_format=torch.contiguous_format)

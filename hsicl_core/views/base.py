@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -10,16 +9,22 @@ import torch
 from torch import Tensor
 
 
-class View(ABC):
+class View:
     """A random change that keeps a patch's class, of the patch itself or of the place where it is cut.
 
-    Chance is drawn apart from its use, so that patches of several generators can be changed at once.
+    One of two forms: ``__call__`` alone, or ``draw`` and ``apply``, where chance is drawn apart from its use, so that
+    patches of several generators can be changed at once; that is faster.
 
     Attributes:
         looks_across: whether what ``apply`` makes of a patch depends on the others.
     """
 
     looks_across: ClassVar[bool] = False
+
+    @property
+    def draws_apart(self) -> bool:
+        """Whether the view has the second form."""
+        return type(self).__call__ is View.__call__
 
     def move(self, pixels: Tensor, allowed: Tensor, generator: torch.Generator) -> Tensor:
         """Return the pixels (n,) around which the second view's patches are cut; the first view's stay.
@@ -31,7 +36,6 @@ class View(ABC):
         """
         return pixels
 
-    @abstractmethod
     def draw(self, shape: torch.Size, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Return what ``apply`` needs of chance, each with one row for each patch.
 
@@ -39,8 +43,8 @@ class View(ABC):
             shape: (n, channels, size, size) of the patches.
             generator: source of all draws; its device is the patches'.
         """
+        raise NotImplementedError(f"{type(self).__name__} has no draw: give it draw and apply, or __call__ alone")
 
-    @abstractmethod
     def apply(self, patches: Tensor, *drawn: Tensor) -> Tensor:
         """Return changed patches of the same shape and memory format; the input is left as it was.
 
@@ -48,6 +52,7 @@ class View(ABC):
             patches: (n, channels, size, size), channels-last.
             drawn: what ``draw`` gave for these patches.
         """
+        raise NotImplementedError(f"{type(self).__name__} has no apply: give it draw and apply, or __call__ alone")
 
     def places(self, side: int, *drawn: Tensor) -> Tensor | None:
         """Return (n, side * side) int64 from which place of its patch each place is taken, row by row.

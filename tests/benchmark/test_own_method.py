@@ -99,7 +99,7 @@ def test_the_example_fulfils_the_contract() -> None:
     assert all(facts.values())
     for test, case in calls:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(test_methods.runner, "_MEMO", test_methods.Memo(size=16))
+            patch.setattr(test_methods.fitting, "_MEMO", test_methods.Memo(size=16))
             test(name=NAME, **case)
 
 

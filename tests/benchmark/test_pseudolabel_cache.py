@@ -27,7 +27,7 @@ from benchmark.methods.base import FitData
 from benchmark.methods.mined_few_label import MinedFewLabel
 from benchmark.methods.mined_negatives import MinedNegatives
 from benchmark.node_cache import computed_once, forget, share_in
-from hsicl_core import InvalidValueError
+from hsicl_core import InvalidValueError, KMeansPseudoLabeler
 from hsicl_core.observing import SilentObserver
 from hsicl_core.preprocessing import standardize
 from hsicl_core.registries import PSEUDO_LABELERS
@@ -339,3 +339,10 @@ def test_no_folder_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.chdir(tmp_path)
     labels_of(method())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_without_a_file_shares_with_itself_only() -> None:
+    # As in a notebook: its module names no file.
+    one, other = (type(name, (KMeansPseudoLabeler,), {"__module__": "nowhere"}) for name in ("One", "Other"))
+    assert _labelling._digest_of_code(one) == _labelling._digest_of_code(one)
+    assert _labelling._digest_of_code(one) != _labelling._digest_of_code(other)

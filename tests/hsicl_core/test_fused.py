@@ -31,6 +31,8 @@ from hsicl_core.patches import PatchSource
 from hsicl_core.pretraining import pretrain
 from hsicl_core.registries import VIEWS
 from hsicl_core.training import NonFiniteLossError, Steps, Training
+from hsicl_core.view_pairs import draw_pairs
+from hsicl_core.views.base import View
 from tests.training_factory import Watcher, cluster, groups_of, image, networks
 
 PIXELS = torch.arange(320)
@@ -154,6 +156,34 @@ def test_batches_views_and_refreshed_labels_are_bit_for_bit_those_of_a_training_
             assert torch.equal(own.pseudo_labels, others.pseudo_labels)
         # The first step's similarities come from equal weights: of equal views they are equal but for rounding.
         torch.testing.assert_close(one.observer.steps[0][0].similarity, other.observer.steps[0][0].similarity, **CLOSE)
+
+
+class Whole(View):
+    """Another view, in the form that draws as it changes."""
+
+    def __init__(self, inner: View) -> None:
+        self.inner = inner
+
+    def __call__(self, patches: Tensor, generator: torch.Generator) -> Tensor:
+        return self.inner(patches, generator)
+
+
+@pytest.mark.parametrize("name", VIEWS.names())
+def test_a_view_that_draws_as_it_changes_gives_what_it_gives_member_by_member(name: str) -> None:
+    generator = torch.Generator().manual_seed(5)
+    first, second = torch.randint(320, (2, 3, 8), generator=generator)
+    views = [Whole(VIEWS.get("flip_rotate")()), VIEWS.get(name)()]
+    drawn = draw_pairs(views, SOURCE, first, second, [torch.Generator().manual_seed(seed) for seed in range(3)])
+    expected = []
+    for seed in range(3):
+        own = torch.Generator().manual_seed(seed)
+        for pixels in (first[seed], second[seed]):
+            patches = SOURCE.gather(pixels)
+            for view in views:
+                patches = view(patches, own)
+            expected.append(patches)
+    assert torch.equal(drawn, torch.cat(expected))
+    assert not torch.equal(drawn, SOURCE.gather(torch.stack([first, second], dim=1).flatten()))
 
 
 @pytest.mark.parametrize("order", [(0,), (0, 1, 2), (2, 1, 0), (1, 0), (5, 4, 3, 2, 1, 0)])

@@ -83,9 +83,9 @@ def test_every_step_draws_its_labelled_pixels_without_replacement(
     batches = []
     gather = PatchSource.gather
 
-    def spy(self: PatchSource, pixels: Tensor) -> Tensor:
+    def spy(self: PatchSource, pixels: Tensor, *rest: Any) -> Tensor:
         batches.append(pixels.tolist())
-        return gather(self, pixels)
+        return gather(self, pixels, *rest)
 
     monkeypatch.setattr(PatchSource, "gather", spy)
     # Contrasted pixels are others: the batches can be told apart.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hsicl_core import InvalidValueError
+from hsicl_core.views.base import View
 from hsicl_core.views.channel_dropout import ChannelDropout
 from hsicl_core.views.flip_rotate import FlipRotate
 from hsicl_core.views.spectral_gain import SpectralGain
@@ -28,6 +29,11 @@ def symmetries(patch: Tensor) -> list[Tensor]:
         # A quarter turn, by hand: transpose, then mirror the columns.
         turned.append(turned[-1].transpose(1, 2).flip(2))
     return turned + [image.flip(2) for image in turned]
+
+
+def test_a_view_of_neither_form_says_what_it_lacks() -> None:
+    with pytest.raises(NotImplementedError, match="Empty has no draw: give it draw and apply, or __call__ alone"):
+        type("Empty", (View,), {})()(batch(1, 1, 3), seeded())
 
 
 def test_flip_rotate_draws_all_symmetries_equally_often() -> None:
