@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -78,6 +79,7 @@ class _Entrant:
     is_bound: bool
     configurations: tuple[Configuration, ...]
 
+    @functools.cached_property
     def axes(self) -> tuple[str, ...]:
         """Parameters with more than one value among the configurations, holes or not."""
         return swept_names(self.configurations)
@@ -95,8 +97,8 @@ def build_ablations(group: Group) -> tuple[tuple[Ablation, ...], tuple[str, ...]
     ablations, notes = [], []
     for protocol in sorted({item.protocol for item in group.configurations}):
         entrants = _entrants(group, protocol)
-        for axis in sorted({axis for entrant in entrants for axis in entrant.axes()}):
-            sweeping = [entrant for entrant in entrants if axis in entrant.axes()]
+        for axis in sorted({axis for entrant in entrants for axis in entrant.axes}):
+            sweeping = [entrant for entrant in entrants if axis in entrant.axes]
             main = min(sweeping, key=lambda item: (item.is_bound, -len(item.configurations), item.method))
             ablation = _ablation(group, protocol, axis, main, [item for item in entrants if item is not main])
             if ablation is None:
@@ -118,7 +120,7 @@ def _entrants(group: Group, protocol: str) -> list[_Entrant]:
 
 
 def _ablation(group: Group, protocol: str, axis: str, main: _Entrant, others: list[_Entrant]) -> Ablation | None:
-    rest = tuple(name for name in main.axes() if name != axis)
+    rest = tuple(name for name in main.axes if name != axis)
     responses, common, note = _responses(main, axis, rest)
     if len(responses) < 2:
         return None
@@ -209,12 +211,12 @@ def _beside(other: _Entrant, axis: str, rest: tuple[str, ...], common: set[Setti
     """
     shared = {name for name in rest if any(name in item.params for item in other.configurations)}
     wanted = Counter(tuple(pair for pair in setting if pair[0] in shared) for setting in common)
-    own = tuple(sorted(({*other.axes()} - {axis}) | shared))
-    if axis in other.axes():
+    own = tuple(sorted(({*other.axes} - {axis}) | shared))
+    if axis in other.axes:
         responses, settings, note = _responses(other, axis, own, wanted)
         if len(responses) >= 2:
             return _curve(other, responses, len(settings), note + _uncovered(settings, wanted))
-    own = tuple(sorted({*own, *({axis} & {*other.axes()})}))
+    own = tuple(sorted({*own, *({axis} & {*other.axes})}))
     matched = [item for item in other.configurations if _part(_setting(item, own), wanted) in wanted]
     cells = {_setting(item, own): item.oa for item in matched if item.is_complete}
     if not cells:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from report.groups import Configuration, Group, choose_by_validation, swept_names, value_key
 from report.leaderboard import Leaderboard
 from report.standings import PRETRAINED, REFERENCE
 from report.statistics import Interval, captured_gain, paired_difference
+
+# Nobody reads a table of more, and none of them is told from the others by chance.
+MAX_SETTINGS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,7 @@ class CapturedGain:
         share: their ratio; NaN if the oracle's gain is not above zero by its interval.
         kappa_share: the same of Cohen's kappa.
         n_settings: configurations of the entrant from which validation chose.
+        n_unlisted: shared settings at which no gains are given, because they are more than ``MAX_SETTINGS``.
     """
 
     method: str
@@ -51,6 +55,7 @@ class CapturedGain:
     share: Interval
     kappa_share: Interval
     n_settings: int
+    n_unlisted: int = 0
 
 
 def reference_of(configurations: Iterable[Configuration], item: Configuration, method: str) -> Configuration | None:
@@ -108,7 +113,7 @@ def differences_to_reference(board: Leaderboard) -> tuple[Difference, ...]:
 
 
 def captured_gains(group: Group) -> tuple[CapturedGain, ...]:
-    """Return captured gains: at each shared setting of entrant, reference and oracle, then each at its own choice.
+    """Return captured gains: each at its own choice, then at each shared setting of entrant, reference and oracle.
 
     Wherever more than one configuration fits a setting, validation chooses; test scores play no part.
 
@@ -128,12 +133,14 @@ def captured_gains(group: Group) -> tuple[CapturedGain, ...]:
         for oracle_name, oracle in oracles:
             shared = _shared_axes(mined, plain, oracle)
             chosen = {"each at its own choice": (mined, plain, oracle)}
-            for setting in _shared_settings(shared, mined, plain, oracle):
+            at = [_by_setting(items, shared) for items in (mined, plain, oracle)]
+            settings = sorted(set.intersection(*map(set, at))) if shared else []
+            n_unlisted = len(settings) if len(settings) > MAX_SETTINGS else 0
+            for setting in [] if n_unlisted else settings:
                 label = ", ".join(f"{name} = {value}" for name, value in zip(shared, setting, strict=True))
-                chosen[label] = tuple(  # type: ignore[assignment]
-                    [item for item in items if _setting(item, shared) == setting] for items in (mined, plain, oracle)
-                )
-            found += [_captured(method, protocol, oracle_name, label, *sets) for label, sets in chosen.items()]
+                chosen[label] = at[0][setting], at[1][setting], at[2][setting]
+            gains = [_captured(method, protocol, oracle_name, label, *sets) for label, sets in chosen.items()]
+            found += [replace(gain, n_unlisted=n_unlisted) for gain in gains]
     return tuple(found)
 
 
@@ -168,11 +175,8 @@ def _shared_axes(*entrants: list[Configuration]) -> tuple[str, ...]:
     return tuple(sorted(shared & swept))
 
 
-def _shared_settings(shared: tuple[str, ...], *entrants: list[Configuration]) -> list[tuple[str, ...]]:
-    if not shared:
-        return []
-    return sorted(set.intersection(*({_setting(item, shared) for item in items} for items in entrants)))
-
-
-def _setting(item: Configuration, names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(value_key(item.params[name]) for name in names)
+def _by_setting(items: list[Configuration], names: tuple[str, ...]) -> dict[tuple[str, ...], list[Configuration]]:
+    found: dict[tuple[str, ...], list[Configuration]] = {}
+    for item in items:
+        found.setdefault(tuple(value_key(item.params[name]) for name in names), []).append(item)
+    return found

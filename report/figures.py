@@ -71,19 +71,21 @@ def draw(paint: Callable[[Figure, str], None], height_in: float, stem: str) -> d
         height_in: height in inches; the width is WIDTH_IN.
         stem: seeds the ids inside the SVG.
     """
-    files = {}
-    for theme, ink in INK.items():
-        colours = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink)
-        paper = {"figure.facecolor": PAPER[theme], "axes.facecolor": PAPER[theme], "savefig.facecolor": PAPER[theme]}
-        settings: dict[Any, Any] = {**_RC, **colours, **paper, "svg.hashsalt": f"{stem}-{theme}"}
-        with mpl.rc_context(settings):
-            figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
-            FigureCanvasAgg(figure)
-            paint(figure, ink)
-            files["svg" if theme == "light" else "dark.svg"] = _saved(figure, "svg", metadata={"Date": None})
-            if theme == "light":
-                files["png"] = _saved(figure, "png", dpi=200, metadata={"Software": None})
-    return files
+    ink, paper = INK["light"], PAPER["light"]
+    colours = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink)
+    papers = dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), paper)
+    settings: dict[Any, Any] = {**_RC, **colours, **papers, "svg.hashsalt": stem}
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
+        FigureCanvasAgg(figure)
+        paint(figure, ink)
+        svg = _saved(figure, "svg", metadata={"Date": None})
+        png = _saved(figure, "png", dpi=200, metadata={"Software": None})
+    # To draw it again takes as long as the first time; no mark has a colour of ink or paper of its own.
+    dark = svg
+    for shade in (INK, PAPER):
+        dark = dark.replace(shade["light"].encode(), shade["dark"].encode())
+    return {"svg": svg, "dark.svg": dark, "png": png}
 
 
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
@@ -206,15 +208,17 @@ def difference_files(differences: tuple[Difference, ...], reference: str, stem: 
 
     def paint(figure: Figure, ink: str) -> None:
         axes = figure.add_subplot()
-        for index, item in enumerate(differences):
-            oa = item.oa.in_points()
-            colour, marker = (STYLES[1][0], "D") if item.is_bound else (STYLES[0][0], "o")
-            axes.plot(oa.mean, index, marker=marker, markersize=7, color=colour, linestyle="none")
-            if oa.is_defined:
+        for is_bound, (colour, marker) in ((False, (STYLES[0][0], "o")), (True, (STYLES[1][0], "D"))):
+            lines = [(at, item.oa.in_points()) for at, item in enumerate(differences) if item.is_bound == is_bound]
+            means = [oa.mean for _, oa in lines]
+            axes.plot(means, [at for at, _ in lines], marker=marker, markersize=7, color=colour, linestyle="none")
+            barred = [(at, oa) for at, oa in lines if oa.is_defined]
+            if barred:
+                # All at once: every call makes artists of its own, and they take the time of the whole figure.
                 axes.errorbar(
-                    oa.mean,
-                    index,
-                    xerr=[[oa.mean - oa.low], [oa.high - oa.mean]],
+                    [oa.mean for _, oa in barred],
+                    [at for at, _ in barred],
+                    xerr=[[oa.mean - oa.low for _, oa in barred], [oa.high - oa.mean for _, oa in barred]],
                     fmt="none",
                     ecolor=colour,
                     elinewidth=1.8,

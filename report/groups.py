@@ -6,6 +6,7 @@ its own: its cells are the repeats, in one column.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,50 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from report.row_arrays import ArraysOf, Rows, parts_of
 from report.rows import GROUP_COLUMNS
 from results.metrics import SCORES
-
-
-class Rows:
-    """Some rows of a frame, column by column: to cut every configuration out of a wide frame takes far longer.
-
-    Args:
-        columns: of all rows, as arrays; see ``ArraysOf``.
-        places: (n,) which rows.
-    """
-
-    def __init__(self, columns: Mapping[str, NDArray[Any]], places: NDArray[np.int64]) -> None:
-        self._columns = columns
-        self._places = places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return (n,) values of a column."""
-        return self._columns[name][self._places]
-
-    def usable(self, name: str) -> NDArray[np.float64]:
-        """Return the numbers of a column in the rows that may enter a table, without those that are missing."""
-        values = self[name][self["is_usable"].astype(bool)].astype(np.float64)
-        return values[~np.isnan(values)]
-
-    def mean(self, name: str) -> float:
-        """Return the mean of ``usable``, NaN where there is none."""
-        values = self.usable(name)
-        return float(values.mean()) if values.size else float("nan")
-
-
-class ArraysOf(dict[str, NDArray[Any]]):
-    """The columns of a frame as arrays, each made when it is first asked for."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        super().__init__()
-        self._frame = frame
-
-    def __missing__(self, name: str) -> NDArray[Any]:
-        self[name] = self._frame[name].to_numpy()
-        return self[name]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,15 +130,13 @@ def build_groups(rows: pd.DataFrame) -> tuple[Group, ...]:
     Args:
         rows: frame of ``report.rows.tidy``.
     """
-    trials = rows[rows["purpose"] == "trial"]
-    if trials.empty:
-        return ()
-    searches = rows[rows["purpose"] == "search"]
-    tried = {_key(key): _tuned(part) for key, part in searches.groupby(list(GROUP_COLUMNS), dropna=False)}
+    columns = ArraysOf(rows)
+    trials, searches = (parts_of(rows, columns, GROUP_COLUMNS, purpose) for purpose in ("trial", "search"))
+    tried = {key: _tuned(Rows(columns, places)) for key, places in searches}
     return tuple(
-        _group(dict(zip(GROUP_COLUMNS, _key(key), strict=True)), part, tried.get(_key(key), {}))
-        for key, part in trials.groupby(list(GROUP_COLUMNS), dropna=False, sort=True)
-    )
+        _group(dict(zip(GROUP_COLUMNS, key, strict=True)), columns, places, tried.get(key, {}))
+        for key, places in trials
+    )  # fmt: skip
 
 
 def narrowed(groups: Iterable[Group], wanted: Mapping[str, Sequence[str]]) -> tuple[Group, ...]:
@@ -199,22 +157,12 @@ def narrowed(groups: Iterable[Group], wanted: Mapping[str, Sequence[str]]) -> tu
     return tuple(group for group in kept if group.configurations)
 
 
-def _key(values: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(_plain(name, value) for name, value in zip(GROUP_COLUMNS, values, strict=True))
-
-
-def _tuned(searches: pd.DataFrame) -> dict[tuple[str, str, str], frozenset[str]]:
+def _tuned(searches: Rows) -> dict[tuple[str, str, str], frozenset[str]]:
     found: dict[tuple[str, str, str], set[str]] = {}
-    for *entrant, config_id in searches[["method", "protocol", "sees_labels", "config_id"]].itertuples(index=False):
+    names = ("method", "protocol", "sees_labels", "config_id")
+    for *entrant, config_id in zip(*(searches[name] for name in names), strict=True):
         found.setdefault(tuple(entrant), set()).add(config_id)
     return {entrant: frozenset(ids) for entrant, ids in found.items()}
-
-
-def _plain(name: str, value: Any) -> Any:
-    """Return a key's value as it was before pandas met a null in its column: None for NaN, whole numbers whole."""
-    if value != value:
-        return None
-    return int(value) if name == "labels_per_class" and value is not None else value
 
 
 def choose_by_validation(configurations: list[Configuration]) -> Configuration:
@@ -229,34 +177,43 @@ def choose_by_validation(configurations: list[Configuration]) -> Configuration:
     return min(configurations, key=lambda item: (-round(float(item.val_oa.mean()), 12), item.config_id))
 
 
-def _group(key: dict[str, Any], members: pd.DataFrame, tuned: dict[tuple[str, str, str], frozenset[str]]) -> Group:
-    pairs = sorted(
-        {(int(split), int(seed)) for split, seed in zip(members["split_index"], members["seed"], strict=True)}
-    )
-    splits, seeds = (tuple(sorted({pair[index] for pair in pairs})) for index in (0, 1))
+def _group(
+    key: dict[str, Any], columns: ArraysOf, places: NDArray[np.int64], tuned: dict[tuple[str, str, str], frozenset[str]]
+) -> Group:
+    members = Rows(columns, places)
+    splits, split_places = np.unique(members["split_index"].astype(np.int64), return_inverse=True)
+    seeds, seed_places = np.unique(members["seed"].astype(np.int64), return_inverse=True)
+    n_pairs = len(np.unique(split_places * len(seeds) + seed_places))
     # A bijection between more than one split and as many seeds.
-    is_paired = len(pairs) == len(splits) == len(seeds) > 1
-    cells = {pair: (splits.index(pair[0]), 0 if is_paired else seeds.index(pair[1])) for pair in pairs}
+    is_paired = n_pairs == len(splits) == len(seeds) > 1
     shape = len(splits), 1 if is_paired else len(seeds)
-    columns = ArraysOf(members)
-    by_config: dict[Any, Any] = dict(members.groupby(["method", "protocol", "config_id"], sort=True).indices)
-    configurations = tuple(_configuration(Rows(columns, by_config[key]), cells, shape) for key in sorted(by_config))
+    cells = np.stack([split_places, np.zeros_like(seed_places) if is_paired else seed_places])
+    names = ["method", "protocol", "config_id"]
+    by_config = pd.DataFrame({name: pd.Series(members[name], dtype=object) for name in names}).groupby(names, sort=True)
+    found: dict[Any, Any] = dict(by_config.indices)
     return Group(
-        key=key, splits=splits, seeds=seeds, is_paired=is_paired, configurations=configurations, tuned=tuned
-    )  # fmt: skip
+        key=key,
+        splits=tuple(splits.tolist()),
+        seeds=tuple(seeds.tolist()),
+        is_paired=is_paired,
+        configurations=tuple(
+            _configuration(Rows(columns, places[found[each]]), cells[:, found[each]], shape) for each in sorted(found)
+        ),
+        tuned=tuned,
+    )
 
 
-def _configuration(rows: Rows, cells: dict[tuple[int, int], tuple[int, int]], shape: tuple[int, int]) -> Configuration:
+def _configuration(rows: Rows, cells: NDArray[np.int64], shape: tuple[int, int]) -> Configuration:
     matrices = {name: np.full(shape, np.nan) for name in (*SCORES, "val_OA")}
     reasons = Counter({"not run": shape[0] * shape[1] - len(rows)})
-    pairs = zip(rows["split_index"], rows["seed"], strict=True)
-    places = np.array([cells[int(split), int(seed)] for split, seed in pairs])
     is_usable = rows["is_usable"].astype(bool)
-    lost = zip(rows["error_type"][~is_usable], rows["status"][~is_usable], strict=True)
-    reasons.update(error or status for error, status in lost)
+    if not is_usable.all():
+        lost = zip(rows["error_type"][~is_usable], rows["status"][~is_usable], strict=True)
+        reasons.update(error or status for error, status in lost)
+    where = tuple(cells[:, is_usable])
     for name, matrix in matrices.items():
-        matrix[tuple(places[is_usable].T)] = rows[name][is_usable]
-    first = {name: rows[name][0] for name in ("config_id", "method", "protocol", "sees_labels", "kind", "params")}
+        matrix[where] = rows[name][is_usable]
+    first = {name: rows.first(name) for name in ("config_id", "method", "protocol", "sees_labels", "kind", "params")}
     return Configuration(
         **first,
         scores={name: matrices[name] for name in SCORES},
@@ -275,4 +232,12 @@ def swept_names(configurations: Iterable[Configuration]) -> tuple[str, ...]:
 
 def value_key(value: Any) -> str:
     """Return a parameter's value as canonical JSON: hashable, and equal for equal values."""
+    if isinstance(value, str | int | float):
+        # Of equal values of different types, as 1, 1.0 and True are, and of the zeros, each has a text of its own.
+        return _key_of_scalar(type(value), value) if value else json.dumps(value)
     return json.dumps(value, sort_keys=True)
+
+
+@functools.lru_cache(maxsize=2**14)
+def _key_of_scalar(kind: type, value: str | float) -> str:
+    return json.dumps(value)

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from report.groups import Group, value_key
+from report.row_arrays import ArraysOf, Rows, parts_of
 from report.rows import GROUP_COLUMNS, INCOMPLETE
 from report.text import one_line
 
@@ -71,46 +72,51 @@ def tried_configurations(rows: pd.DataFrame) -> list[Tried]:
         rows: frame of ``report.rows.tidy``.
     """
     found = []
-    for values, part in rows.groupby(_ENTRANT, dropna=False, sort=True):
-        key = {name: _plain(name, value) for name, value in zip(_ENTRANT, values, strict=True)}
+    columns = ArraysOf(rows)
+    for values, places in parts_of(rows, columns, _ENTRANT):
+        key = dict(zip(_ENTRANT, values, strict=True))
         if key["sees_labels"] == "all":
             continue
-        purpose = "search" if (part["purpose"] == "search").any() else "trial"
-        members = part[part["purpose"] == purpose]
-        tried = _tried(key, SOURCES[purpose], _in_full(members) if purpose == "search" else members)
+        of_search = places[columns["purpose"][places] == "search"]
+        if of_search.size:
+            tried = _tried(key, SOURCES["search"], _in_full(Rows(columns, of_search)))
+        else:
+            of_trials = places[columns["purpose"][places] == "trial"]
+            tried = _tried(key, SOURCES["trial"], Rows(columns, of_trials))
         if len(tried.params) + tried.n_left_out > 1:
             found.append(tried)
     return found
 
 
-def _tried(key: dict[str, Any], source: str, members: pd.DataFrame) -> Tried:
-    by_config = {
-        config: {(int(row["split_index"]), int(row["seed"])): row for row in part.to_dict("records")}
-        for config, part in members.groupby("config_id", sort=True)
-    }
-    scored = {
-        config: frozenset(cell for cell, row in cells.items() if _is_scored(row)) for config, cells in by_config.items()
-    }
-    counts = Counter(cells for cells in scored.values() if cells)
+def _tried(key: dict[str, Any], source: str, members: Rows) -> Tried:
+    pairs, cell_places = np.unique(
+        np.stack([members["split_index"].astype(np.int64), members["seed"].astype(np.int64)], axis=1), axis=0,
+        return_inverse=True,
+    )  # fmt: skip
+    configs, config_places = np.unique(members["config_id"].astype(str), return_inverse=True)
+    # To the tables a row of a search, which has no test score, is an incomplete one.
+    is_told = (members["status"] == "ok") | (members["error_type"] == INCOMPLETE)
+    # Where a cell has several rows, the last one counts.
+    scores = np.full((len(configs), len(pairs)), np.nan)
+    scores[config_places, cell_places] = np.where(is_told, members["val_OA"], np.nan)
+    params = np.empty(len(configs), dtype=object)
+    params[config_places[::-1]] = members["params"][::-1]
+    scored = [frozenset(np.flatnonzero(row).tolist()) for row in ~np.isnan(scores)]
+    counts = Counter(cells for cells in scored if cells)
     common = max(counts, key=lambda cells: (counts[cells], len(cells), sorted(cells)), default=frozenset())
-    kept = [config for config in by_config if common and scored[config] >= common]
     order = sorted(common)
+    kept = [place for place, cells in enumerate(scored) if common and cells >= common]
     return Tried(
         key=key,
         source=source,
-        params=tuple(next(iter(by_config[config].values()))["params"] for config in kept),
-        cells=tuple(order),
-        val_oa=np.array([[by_config[config][cell]["val_OA"] for cell in order] for config in kept], dtype=float),
-        n_left_out=len(by_config) - len(kept),
+        params=tuple(params[kept]),
+        cells=tuple((int(split), int(seed)) for split, seed in pairs[order]),
+        val_oa=scores[np.ix_(kept, order)],
+        n_left_out=len(configs) - len(kept),
     )
 
 
-def _is_scored(row: dict[Any, Any]) -> bool:
-    # To the tables a row of a search, which has no test score, is an incomplete one.
-    return (row["status"] == "ok" or row["error_type"] == INCOMPLETE) and pd.notna(row["val_OA"])
-
-
-def _in_full(searched: pd.DataFrame) -> pd.DataFrame:
+def _in_full(searched: Rows) -> Rows:
     """Return the rows on the last rung, where the budgets are rungs: fewer and fewer settings reach the next one."""
     settings: dict[float, set[str]] = {}
     budgets = [params.get(BUDGET) for params in searched["params"]]
@@ -123,10 +129,4 @@ def _in_full(searched: pd.DataFrame) -> pd.DataFrame:
     are_nested = all(settings[high] <= settings[low] for low, high in itertools.pairwise(rungs))
     if not are_nested or len(settings[rungs[-1]]) == len(settings[rungs[0]]):
         return searched
-    return searched[np.array(budgets) == rungs[-1]]
-
-
-def _plain(name: str, value: Any) -> Any:
-    if value != value:
-        return None
-    return int(value) if name == "labels_per_class" and value is not None else value
+    return searched.where(np.array(budgets) == rungs[-1])

@@ -28,7 +28,7 @@ from report.overall import NOTE, WORDS, Overall, build_overall, cells, heads, ov
 from report.pictures import ablation_picture, difference_picture
 from report.provenance import describe_rows, rebuild_command
 from report.published import CAUTION, HEADING, published_beside, published_frame
-from report.rows import failed_rows, read_rows
+from report.rows import expanded, failed_rows, read_rows
 from report.tables import (
     measured_oa,
     notes,
@@ -43,6 +43,10 @@ from report.verdict import describe
 
 # What index.html of a report starts with; a folder without it is never replaced.
 MARKER = '<meta name="generator" content="hsicl report">'
+
+
+# Of more rows, trials.csv would be larger than the store: ``hsicl store export`` writes it.
+MAX_ROWS = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +120,7 @@ def render_files(rows: pd.DataFrame, store_uri: str) -> dict[str, bytes]:
         "leaderboard.csv": render_csv(numbers_frame(boards)),
         "overall.csv": render_csv(overall_frame(overalls)),
         "importance.csv": render_csv(importance_frame(importances[0])),
-        "trials.csv": render_csv(_flat(rows)),
+        **({"trials.csv": render_csv(_flat(rows))} if len(rows) <= MAX_ROWS else {}),
         "failures.csv": render_csv(failed[_FAILURE_COLUMNS]),
     }
     files = {name: text.encode() for name, text in texts.items()}
@@ -183,11 +187,11 @@ def _pictures(summaries: list[Summary], sections: list[Section]) -> list[Picture
 
 
 def _flat(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the tidy rows with what a CSV cell cannot hold as JSON or left out; names of machines stay private."""
-    flat = rows.drop(columns=["params", "curves", "versions", "diagnostics", "class_names", "host"])
-    for name in ("confusion_val", "confusion_test", "unsupported_classes", "unvalidated_classes"):
+    """Return the tidy rows, lists as JSON, every parameter a column of its own; names of machines stay private."""
+    flat = rows.drop(columns=["params", "versions", "class_names", "host"])
+    for name in ("unsupported_classes", "unvalidated_classes"):
         flat[name] = [None if value is None else json.dumps(value) for value in flat[name]]
-    return flat
+    return pd.concat([flat, expanded(rows)], axis=1)
 
 
 def _html(
@@ -222,6 +226,7 @@ def _html(
         importance_notes=importances[1],
         empty=None if sections else nothing_to_rank(rows),
         failures=[_failure(row) for row in failed.to_dict("records")],
+        has_trials=len(rows) <= MAX_ROWS,
         n_trials=int((rows["purpose"] == "trial").sum()),
         provenance=describe_rows(rows),
         command=rebuild_command(store_uri),

@@ -45,10 +45,10 @@ def describe_rows(rows: pd.DataFrame) -> list[tuple[str, str]]:
     Args:
         rows: frame of ``report.rows.tidy``.
     """
-    trials = rows[rows["purpose"] == "trial"]
-    counts = ", ".join(f"{count} {one_line(status)}" for status, count in trials["status"].value_counts().items())
+    statuses = rows["status"][rows["purpose"] == "trial"]
+    counts = ", ".join(f"{count} {one_line(status)}" for status, count in statuses.value_counts().items())
     pairs = [
-        ("Rows", f"{len(rows)}: {len(trials)} trials ({counts or 'none'}), {len(rows) - len(trials)} of searches"),
+        ("Rows", f"{len(rows)}: {len(statuses)} trials ({counts or 'none'}), {len(rows) - len(statuses)} of searches"),
         ("Rules", _listed(rows, "benchmark_version", "benchmark version ")),
         ("Scenes", "; ".join(_scenes(rows)) or "none"),
         ("Code", "; ".join(_commits(rows)) or "unknown"),
@@ -70,24 +70,26 @@ def _scenes(rows: pd.DataFrame) -> list[str]:
 
 
 def _commits(rows: pd.DataFrame) -> list[str]:
-    known = rows[rows["commit"].notna()]
+    is_known = rows["commit"].notna()
+    known = rows.loc[is_known, ["commit", "dirty"]].drop_duplicates()
     pairs = sorted({(str(row.commit), row.dirty is not None and bool(row.dirty)) for row in known.itertuples()})
     texts = [f"commit {one_line(commit)}" + (" with uncommitted changes" if dirty else "") for commit, dirty in pairs]
-    unknown = len(rows) - len(known)
+    unknown = int((~is_known).sum())
     return texts + ([f"commit unknown for {unknown} rows"] if unknown and texts else [])
 
 
 def _dates(rows: pd.DataFrame) -> str:
-    started = pd.to_datetime(rows["started_utc"], utc=True).dropna()
+    started = rows["started_utc"].dropna()
     if started.empty:
         return "unknown"
-    first, last = started.min().strftime("%Y-%m-%d"), started.max().strftime("%Y-%m-%d")
+    first, last = (f"{moment:%Y-%m-%d}" for moment in (min(started), max(started)))
     return first if first == last else f"{first} to {last}"
 
 
 def _versions(rows: pd.DataFrame) -> str:
     found: dict[str, set[str]] = {}
-    for pairs in rows["versions"]:
+    # Rows of the same versions share one list.
+    for pairs in {id(pairs): pairs for pairs in rows["versions"]}.values():
         for name, version in pairs or ():
             found.setdefault(one_line(name), set()).add(one_line(version))
     return ", ".join(f"{name} {'/'.join(sorted(versions))}" for name, versions in sorted(found.items()))

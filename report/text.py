@@ -67,7 +67,10 @@ def csv_safe(frame: pd.DataFrame) -> pd.DataFrame:
     Args:
         frame: numbers are left as they are, also negative ones.
     """
-    return frame.rename(columns=_defused).map(_defused)
+    safe = {
+        name: frame[name] if pd.api.types.is_numeric_dtype(frame[name]) else frame[name].map(_defused) for name in frame
+    }
+    return pd.DataFrame(safe, index=frame.index, columns=frame.columns).rename(columns=_defused)
 
 
 def _defused(value: Any) -> Any:

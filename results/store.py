@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +19,13 @@ from results.record import RunRecord
 from results.schema import SCHEMA, SCHEMA_VERSION, migrate
 from results.store_files import COMPACTED, StoreFiles
 
+_T = TypeVar("_T")
 _FINISHED = ["trial_id", "status"]
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 # How often to begin again where a compaction moves rows from file to file under a reader.
 _ATTEMPTS = 10
+# What is condensed at once; a file of fewer bytes is read at once.
+_PART_ROWS, _PART_BYTES = 10_000, 2**20
 # Requests to an object store under way at once.
 _REQUESTS = 16
 
@@ -106,10 +110,27 @@ class ResultStore:
             SchemaError: a file is of a version this code does not know.
         """
         if columns is None:
-            return self._rows(self.read_file, SCHEMA).sort_by("trial_id")
-        names = list(dict.fromkeys(["trial_id", *columns]))
-        schema = pa.schema([SCHEMA.field(name) for name in names])
-        return self._rows(lambda name: self._read_columns(name, schema), schema).sort_by("trial_id").select(columns)
+            return self._rows(lambda names: _joined(self._each(self.read_file, names), SCHEMA)).sort_by("trial_id")
+        schema = pa.schema([SCHEMA.field(name) for name in dict.fromkeys(["trial_id", *columns])])
+
+        def read(name: str) -> pa.Table:
+            return self._read_columns(name, schema)
+
+        return self._rows(lambda names: _joined(self._each(read, names), schema)).sort_by("trial_id").select(columns)
+
+    def read_condensed(self, columns: Sequence[str], condense: Callable[[pa.Table], pa.Table]) -> pa.Table:
+        """Return what ``condense`` makes of all records, sorted by trial_id; long columns are never all in memory.
+
+        Args:
+            columns: what ``condense`` is given, trial_id among them.
+            condense: from some thousand rows to a table of as many, with their trial_id.
+
+        Raises:
+            StoreError: no such folder, or a file in it is not a whole Parquet file.
+            SchemaError: a file is of a version this code does not know.
+        """
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
+        return _sorted(self._rows(lambda names: self._condensed(names, schema, condense)))
 
     def finished_ids(self) -> set[str]:
         """Return the trial_ids whose status is 'ok': those a rerun need not repeat. An absent store has none."""
@@ -156,39 +177,72 @@ class ResultStore:
         """Return the rows that ``data``, the bytes of the file ``name``, hold; errors as those of ``read_file``."""
         return migrate(self._parsed(name, data), self._shown(name))
 
-    def _rows(self, read: Callable[[str], pa.Table], schema: pa.Schema) -> pa.Table:
-        """Return what ``read`` gives of every file, the last row of every trial, as of one moment."""
+    def _rows(self, read: Callable[[list[str]], pa.Table]) -> pa.Table:
+        """Return what ``read`` gives of all files, the last row of every trial, as of one moment."""
         for _ in range(_ATTEMPTS):
             before = self.files.stamp()
             names = self.files.data_names()
             try:
-                tables = self._each(read, names)
+                table = read(names)
             except FileNotFoundError:
                 continue  # Compacted since it was listed.
             if self.files.stamp() == before:
-                return latest(pa.concat_tables(tables) if tables else schema.empty_table())
+                return latest(table)
         raise StoreError(f"store {self.uri!r} changes while it is read: run the command again when it is compacted")
 
-    def _each(self, read: Callable[[str], pa.Table], names: list[str]) -> list[pa.Table]:
+    def _each(self, read: Callable[[str], _T], names: list[str]) -> Iterator[_T]:
         if self.files.is_local:
             # Here parsing takes the time, and threads make it no faster.
-            return [read(name) for name in names]
+            yield from map(read, names)
+            return
         with ThreadPoolExecutor(_REQUESTS) as pool:
-            return list(pool.map(read, names))
+            yield from pool.map(read, names)
+
+    def _condensed(self, names: list[str], schema: pa.Schema, condense: Callable[[pa.Table], pa.Table]) -> pa.Table:
+        done: list[pa.Table] = []
+        pending: list[pa.Table] = []
+        with_data = self._each(lambda name: (name, self.files.read(name)), names)
+        for part in (part for name, data in with_data for part in self._parts(name, data, schema)):
+            pending.append(part)
+            # Files of one trial are condensed together.
+            if sum(table.num_rows for table in pending) >= _PART_ROWS:
+                done.append(condense(pa.concat_tables(pending)))
+                pending = []
+        return pa.concat_tables([*done, condense(_joined(pending, schema))])
+
+    def _parts(self, name: str, data: pa.Buffer, schema: pa.Schema) -> Iterator[pa.Table]:
+        """Yield columns of a file, some thousand rows at a time."""
+        if len(data) < _PART_BYTES or not self._is_current(self._parsed(name, data, columns=["schema_version"])):
+            yield self._columns_of(name, data, schema)
+            return
+        with self._parsing(name):
+            for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(_PART_ROWS, columns=schema.names):
+                yield pa.Table.from_batches([batch]).select(schema.names).cast(schema)
 
     def _read_columns(self, name: str, schema: pa.Schema) -> pa.Table:
-        data = self.files.read(name)
+        return self._columns_of(name, self.files.read(name), schema)
+
+    def _columns_of(self, name: str, data: pa.Buffer, schema: pa.Schema) -> pa.Table:
         wanted = {*schema.names, "schema_version"}
         table = self._parsed(name, data, columns=list(wanted))
-        if set(table.column_names) == wanted and set(table.column("schema_version").to_pylist()) == {SCHEMA_VERSION}:
+        if set(table.column_names) == wanted and self._is_current(table):
             with contextlib.suppress(pa.ArrowInvalid):
                 return table.select(schema.names).cast(schema)
         # An earlier version, or a fault that the whole file's migration tells.
         return self.rows_in(name, data).select(schema.names)
 
+    @staticmethod
+    def _is_current(table: pa.Table) -> bool:
+        return table.column_names != [] and table.column("schema_version").unique().to_pylist() == [SCHEMA_VERSION]
+
     def _parsed(self, name: str, data: pa.Buffer, columns: list[str] | None = None) -> pa.Table:
-        try:
+        with self._parsing(name):
             return pq.ParquetFile(pa.BufferReader(data)).read(columns=columns, use_threads=False)
+
+    @contextlib.contextmanager
+    def _parsing(self, name: str) -> Iterator[None]:
+        try:
+            yield
         except (OSError, pa.ArrowException) as error:
             raise StoreError(
                 f"{self._shown(name)} is not a whole Parquet file ({one_line(error)}): delete it and rerun the sweep"
@@ -206,6 +260,18 @@ def _own_name(trial_id: str | None) -> str:
 
 def _ok_ids(table: pa.Table) -> set[str]:
     return set(table.filter(pc.field("status") == "ok").column("trial_id").to_pylist())
+
+
+def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
+    parts = list(tables)
+    return pa.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _sorted(table: pa.Table) -> pa.Table:
+    ids = table.column("trial_id")
+    # As compacted rows are: to sort them is to copy them.
+    is_sorted = pc.all(pc.less(ids.slice(0, max(0, len(ids) - 1)), ids.slice(1))).as_py()
+    return table if is_sorted else table.sort_by("trial_id")
 
 
 def latest(table: pa.Table) -> pa.Table:

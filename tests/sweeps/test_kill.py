@@ -18,7 +18,8 @@ from results import open_store
 from sweeps import SWEEPS, plan
 from tests.sweeps.sweep_factory import tiny_scenes
 
-pytestmark = pytest.mark.ray
+# With its sweeps of a minute beside the other campaigns.
+pytestmark = [pytest.mark.ray, pytest.mark.campaign]
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,7 +1,6 @@
 """SIGKILL of the command, a worker, the raylet or the head of its Ray: the same command goes on, and nothing is lost.
 
-At random moments in the whole life of the command, start and end of Ray included. A short chain is in test_kill.py, in
-every run of the suite.
+At random moments in the whole life of the command, start and end of Ray included. A short chain is in test_kill.py.
 """
 
 from __future__ import annotations
