@@ -188,7 +188,8 @@ def _weighted(cells: dict[Setting, NDArray[np.float64]], wanted: Counter[Setting
 
 
 def _part(setting: Setting, wanted: Counter[Setting]) -> Setting:
-    shared = {name for one in wanted for name, _ in one}
+    # All that are wanted are settings of the same parameters.
+    shared = {name for name, _ in next(iter(wanted), ())}
     return tuple(pair for pair in setting if pair[0] in shared)
 
 

@@ -79,6 +79,9 @@ def draw(paint: Callable[[Figure, str], None], height_in: float, stem: str) -> d
         figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
         FigureCanvasAgg(figure)
         paint(figure, ink)
+        # Where everything stands is found once: it takes a third of the time of saving.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         svg = _saved(figure, "svg", metadata={"Date": None})
         png = _saved(figure, "png", dpi=200, metadata={"Software": None})
     # To draw it again takes as long as the first time; no mark has a colour of ink or paper of its own.
@@ -175,10 +178,18 @@ def _curve(
     marks = [(x, interval.in_points()) for x, interval in zip(places, intervals, strict=True) if interval is not None]
     x, means = [at for at, _ in marks], [interval.mean for _, interval in marks]
     axes.plot(x, means, color=colour, marker=marker, linestyle=dash, linewidth=1.8, markersize=6, label=label)
-    for at, interval in marks:
-        if interval.is_defined:
-            sides = [[interval.mean - interval.low], [interval.high - interval.mean]]
-            axes.errorbar(at, interval.mean, yerr=sides, fmt="none", ecolor=colour, elinewidth=1.3, capsize=4)
+    barred = [(at, interval) for at, interval in marks if interval.is_defined]
+    if barred:
+        # All at once: see ``difference_files``.
+        axes.errorbar(
+            [at for at, _ in barred],
+            [interval.mean for _, interval in barred],
+            yerr=[[each.mean - each.low for _, each in barred], [each.high - each.mean for _, each in barred]],
+            fmt="none",
+            ecolor=colour,
+            elinewidth=1.3,
+            capsize=4,
+        )
 
 
 def _level(axes: Axes, label: str, interval: Interval | None, style: tuple[Any, ...]) -> None:

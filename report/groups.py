@@ -226,8 +226,16 @@ def _configuration(rows: Rows, cells: NDArray[np.int64], shape: tuple[int, int])
 def swept_names(configurations: Iterable[Configuration]) -> tuple[str, ...]:
     """Return the sorted names of the parameters with more than one value; a missing parameter counts as None."""
     items = list(configurations)
-    names = sorted({name for item in items for name in item.params})
-    return tuple(name for name in names if len({value_key(item.params.get(name)) for item in items}) > 1)
+    if not items:
+        return ()
+    first, *others = (item.params for item in items)
+    names = sorted({name for params in (first, *others) for name in params})
+    return tuple(name for name in names if any(_differ(first.get(name), params.get(name)) for params in others))
+
+
+def _differ(one: Any, other: Any) -> bool:
+    # Equal values of the rows of a store are one object.
+    return one is not other and value_key(one) != value_key(other)
 
 
 def value_key(value: Any) -> str:

@@ -89,11 +89,10 @@ def tried_configurations(rows: pd.DataFrame) -> list[Tried]:
 
 
 def _tried(key: dict[str, Any], source: str, members: Rows) -> Tried:
-    pairs, cell_places = np.unique(
-        np.stack([members["split_index"].astype(np.int64), members["seed"].astype(np.int64)], axis=1), axis=0,
-        return_inverse=True,
-    )  # fmt: skip
-    configs, config_places = np.unique(members["config_id"].astype(str), return_inverse=True)
+    splits, split_places = np.unique(members["split_index"].astype(np.int64), return_inverse=True)
+    seeds, seed_places = np.unique(members["seed"].astype(np.int64), return_inverse=True)
+    pairs, cell_places = np.unique(split_places * len(seeds) + seed_places, return_inverse=True)
+    config_places, configs = pd.factorize(members["config_id"], sort=True)
     # To the tables a row of a search, which has no test score, is an incomplete one.
     is_told = (members["status"] == "ok") | (members["error_type"] == INCOMPLETE)
     # Where a cell has several rows, the last one counts.
@@ -110,7 +109,7 @@ def _tried(key: dict[str, Any], source: str, members: Rows) -> Tried:
         key=key,
         source=source,
         params=tuple(params[kept]),
-        cells=tuple((int(split), int(seed)) for split, seed in pairs[order]),
+        cells=tuple((int(splits[pair // len(seeds)]), int(seeds[pair % len(seeds)])) for pair in pairs[order]),
         val_oa=scores[np.ix_(kept, order)],
         n_left_out=len(configs) - len(kept),
     )

@@ -164,8 +164,9 @@ def _shared(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     """Return (n,) floats of what is measured, else objects: what is missing is None and whole numbers stay whole."""
     if name in _SCORES or name in _MEASURED:
         return column.cast(pa.float64()).to_numpy().copy()
-    if not len(column):
-        return np.empty(0, dtype=object)
+    if name == "trial_id" or not len(column):
+        # Every one is another: there is nothing to share.
+        return np.array(column.to_pylist(), dtype=object)
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
     array = column.unify_dictionaries().combine_chunks()
@@ -176,7 +177,8 @@ def _shared(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
 
 
 def _params(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-    """Return (n,) dicts, one object for all rows of the same parameters."""
+    """Return (n,) dicts, one object for all rows of the same parameters, and one for every value."""
+    values: dict[str, Any] = {}
     found: dict[tuple[str, str], dict[str, Any]] = {}
     params = np.empty(len(columns["trial_id"]), dtype=object)
     texts = zip(columns["params_json"], columns["protocol_params_json"], strict=True)
@@ -186,7 +188,8 @@ def _params(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
                 _parsed(columns["trial_id"][place], name, text)
                 for name, text in zip(("params_json", "protocol_params_json"), pair, strict=True)
             )
-            found[pair] = own | {f"protocol.{name}": value for name, value in protocol.items()}
+            both = own | {f"protocol.{name}": value for name, value in protocol.items()}
+            found[pair] = {name: values.setdefault(json.dumps(value), value) for name, value in both.items()}
         params[place] = found[pair]
     return params
 

@@ -29,7 +29,7 @@ def scores_of_rows(matrices: pa.Array) -> dict[str, Floats]:
     for size in np.unique(n_classes[n_classes > 0]):
         places = np.flatnonzero(n_classes == size)
         is_square = (lengths[starts[places, None] + np.arange(size)] == size).all(axis=1)
-        square = counts[first[starts[places[is_square]]][:, None] + np.arange(size * size)]
+        square = np.take(counts, first[starts[places[is_square]]][:, None] + np.arange(size * size, dtype=np.int32))
         for name, values in _scores(square.reshape(-1, size, size).astype(np.float64)).items():
             scores[name][places[is_square]] = values
         for place in places[~is_square]:
@@ -42,7 +42,9 @@ def scores_of_rows(matrices: pa.Array) -> dict[str, Floats]:
 def _scores(matrices: Floats) -> dict[str, Floats]:
     """Return the scores of (n, classes, classes)."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    rows, columns = matrices.sum(axis=2), matrices.sum(axis=1)
+    # Whole numbers: in any order the sums are the same. A product with ones takes a fraction of a sum's time.
+    ones = np.ones(matrices.shape[1])
+    rows, columns = matrices @ ones, ones @ matrices
     total = rows.sum(axis=1)
     # What is divided by 0 is no number, as it is for one matrix.
     with np.errstate(divide="ignore", invalid="ignore"):

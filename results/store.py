@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 _ATTEMPTS = 10
 # What is condensed at once; a file of fewer bytes is read at once.
 _PART_ROWS, _PART_BYTES = 10_000, 2**20
+_CONDENSING = 2
 # Requests to an object store under way at once.
 _REQUESTS = 16
 
@@ -199,16 +201,18 @@ class ResultStore:
             yield from pool.map(read, names)
 
     def _condensed(self, names: list[str], schema: pa.Schema, condense: Callable[[pa.Table], pa.Table]) -> pa.Table:
-        done: list[pa.Table] = []
-        pending: list[pa.Table] = []
         with_data = self._each(lambda name: (name, self.files.read(name)), names)
-        for part in (part for name, data in with_data for part in self._parts(name, data, schema)):
-            pending.append(part)
-            # Files of one trial are condensed together.
-            if sum(table.num_rows for table in pending) >= _PART_ROWS:
-                done.append(condense(pa.concat_tables(pending)))
-                pending = []
-        return pa.concat_tables([*done, condense(_joined(pending, schema))])
+        parts = (part for name, data in with_data for part in self._parts(name, data, schema))
+        done: list[pa.Table] = []
+        under_way: deque[Future[pa.Table]] = deque()
+        # Arrow and NumPy let other threads run; more parts than threads would wait in memory.
+        with ThreadPoolExecutor(_CONDENSING) as pool:
+            for rows in _gathered(parts):
+                under_way.append(pool.submit(condense, rows))
+                if len(under_way) > _CONDENSING:
+                    done.append(under_way.popleft().result())
+            done += [each.result() for each in under_way]
+        return pa.concat_tables(done or [condense(schema.empty_table())])
 
     def _parts(self, name: str, data: pa.Buffer, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield columns of a file, some thousand rows at a time."""
@@ -260,6 +264,18 @@ def _own_name(trial_id: str | None) -> str:
 
 def _ok_ids(table: pa.Table) -> set[str]:
     return set(table.filter(pc.field("status") == "ok").column("trial_id").to_pylist())
+
+
+def _gathered(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the rows in tables of some thousand: files of one trial are put together."""
+    pending: list[pa.Table] = []
+    for part in parts:
+        pending.append(part)
+        if sum(table.num_rows for table in pending) >= _PART_ROWS:
+            yield pa.concat_tables(pending)
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending)
 
 
 def _joined(tables: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
