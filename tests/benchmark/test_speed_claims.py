@@ -10,12 +10,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.speed.claims import clustering, growth, usual_loop
+from benchmark.computing import peak_memory_mib, reset_peak_memory
+from benchmark.speed.claims import clustering, growth, tiled_loss, usual_loop
+from benchmark.speed.claims.base import Bound, Row
 from benchmark.speed.claims.growth import Growth, exponent
+from benchmark.speed.claims.tiled_loss import TiledLoss
 from benchmark.speed.claims.usual_loop import PatchPairs
+from benchmark.speed.fresh_process import NO_PEAK, Memory, in_a_fresh_process, memory_of
 from hsicl_core.patches import PatchSource
 
+CPU = torch.device("cpu")
 GROWTHS = [*growth._TIMES, *growth._MEMORIES]
+TELLS_PEAKS = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc")
 
 
 def test_the_usual_loop_cuts_our_patches_and_turns_and_flips_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +78,7 @@ def test_a_round_is_a_slope_and_the_points_are_medians() -> None:
     assert row.bound.most == 1.15
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc")
+@TELLS_PEAKS
 def test_a_peak_is_what_a_run_takes_beyond_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
 
@@ -82,6 +88,69 @@ def test_a_peak_is_what_a_run_takes_beyond_what_was_there(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(growth, "_MEMORIES", [Growth(title="t", x="MiB", sizes=(8, 64), prepare=filling)])
     assert growth._peak_mib(0, 64) == pytest.approx(64, abs=4)
+
+
+@TELLS_PEAKS
+def test_memory_is_told_beyond_what_is_there_and_as_a_whole() -> None:
+    reset_peak_memory(CPU)
+    before = peak_memory_mib(CPU)
+    # Gone before the run: nothing beyond, but of the whole.
+    torch.ones(300 * 2**18).sum()
+    memory = memory_of(lambda: torch.ones(40 * 2**18).sum(), CPU)
+    assert before is not None
+    assert memory is not None
+    assert memory.beyond_mib == pytest.approx(40, abs=4)
+    assert memory.whole_mib == pytest.approx(before + 300, abs=8)
+
+
+@TELLS_PEAKS
+def test_a_fresh_process_has_nothing_of_this_one() -> None:
+    kept = torch.ones(1024 * 2**18)
+    whole = in_a_fresh_process(peak_memory_mib, CPU)
+    assert whole is not None
+    assert whole < kept.numel() / 2**18 < (peak_memory_mib(CPU) or 0)
+
+
+@pytest.fixture
+def tiny_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_LARGE": 1024, "_SMALL": 256, "_DENSE": 512, "_WARM_UP": 32, "_REPEATS": 2}.items():
+        monkeypatch.setattr(tiled_loss, name, value)
+    # What is measured in fresh processes is tested above; here it is what is done with it.
+    monkeypatch.setattr(tiled_loss, "in_a_fresh_process", lambda run, *arguments: run(*arguments))
+
+
+@pytest.mark.usefixtures("tiny_tiles")
+def test_the_claim_of_the_tiles_has_a_row_of_each_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    memories = iter([Memory(beyond_mib=60, whole_mib=400), Memory(beyond_mib=40, whole_mib=380)])
+
+    def told(run: growth.Run, device: torch.device) -> Memory:
+        run()
+        return next(memories)
+
+    monkeypatch.setattr(tiled_loss, "memory_of", told)
+    rows = list(TiledLoss().measure(CPU))
+    here, on_cuda = rows[:5], rows[5:]
+    whole, grown, gradient, *times = here
+    assert [row.figure and row.figure.median for row in (whole, grown)] == [400, 1.5]
+    assert [row.bound for row in here] == [Bound(most=1000), Bound(most=4), Bound(most=1e-5), None, None]
+    assert [row.unit for row in here] == ["MiB", *["ratio"] * 4]
+    assert "one table of all similarities would take 4 MiB" in whole.note
+    assert grown.note == "60 MiB over 40; linear is 4, quadratic 16"
+    assert gradient.figure is not None
+    assert gradient.figure.median < 1e-5
+    assert [row.n_threads for row in times] == [1, 2]
+    assert {row.what for row in on_cuda} == {row.what for row in here}
+    assert all(row.figure is None and "no Triton kernel" in row.note for row in on_cuda)
+    keys = {(row.what, row.device, row.n_threads) for row in rows}
+    assert len(keys) == len(rows) == 9
+
+
+@pytest.mark.usefixtures("tiny_tiles")
+def test_without_a_peak_the_claim_of_the_tiles_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiled_loss, "memory_of", lambda run, device: run())
+    rows: list[Row] = list(TiledLoss().measure(CPU))
+    assert [row.note for row in rows[:2]] == [NO_PEAK, NO_PEAK]
+    assert all(row.figure is None for row in rows[:2])
 
 
 @pytest.mark.parametrize("grows", GROWTHS, ids=lambda grows: f"{grows.title} {grows.x}")

@@ -91,3 +91,8 @@ class Claim(ABC):
 
 MEMBER: Any = Claim
 NOT_MEASURED = "not measured: no CUDA device at hand"
+
+
+def not_installed(package: str) -> str:
+    """Return the note of a row that compares with a package which is not there."""
+    return f"not measured: {package} is not installed"

@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 
 from benchmark.computing import in_threads
 from benchmark.node_cache import computed_once, share_in
-from benchmark.speed.claims.base import NOT_MEASURED, Bound, Claim, Row
+from benchmark.speed.claims.base import NOT_MEASURED, Bound, Claim, Row, not_installed
 from benchmark.speed.timing import alternate, ratio
 from hsicl_core.pseudolabels._lloyd import draw_starts, lloyd
 from hsicl_core.pseudolabels.k_means import KMeansPseudoLabeler
@@ -99,7 +99,7 @@ def _over_faiss(what: str, vectors: torch.Tensor, n_threads: int) -> Iterator[Ro
         import faiss
     except ImportError:
         for name in sides:
-            yield Row(what=f"{what}: {name}, over faiss", n_threads=n_threads, note=_absent("faiss"))
+            yield Row(what=f"{what}: {name}, over faiss", n_threads=n_threads, note=not_installed("faiss"))
         return
     faiss.omp_set_num_threads(n_threads)
 
@@ -112,10 +112,6 @@ def _over_faiss(what: str, vectors: torch.Tensor, n_threads: int) -> Iterator[Ro
         figure = ratio(*alternate(side, theirs, repeats=_REPEATS))
         note = _inertia_over(vectors, side(), theirs())
         yield Row(what=f"{what}: {name}, over faiss", n_threads=n_threads, figure=figure, note=note)
-
-
-def _absent(package: str) -> str:
-    return f"not measured: {package} is not installed"
 
 
 def _inertia_over(
@@ -150,7 +146,7 @@ def _on_cuda(what: str, vectors: torch.Tensor) -> Row:
     try:
         from flash_kmeans import batch_kmeans_Euclid
     except ImportError:
-        return Row(what=what, device="cuda", bound=bound, note=_absent("flash-kmeans"))
+        return Row(what=what, device="cuda", bound=bound, note=not_installed("flash-kmeans"))
     starts = draw_starts(vectors, _K, torch.Generator(vectors.device).manual_seed(0))
 
     def ours() -> torch.Tensor:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from benchmark.computing import in_threads, peak_memory_mib, reset_peak_memory
+from benchmark.computing import in_threads
 from benchmark.planning import group_trials, plan_trial
 from benchmark.runner import run_trial
 from benchmark.scene import Scene
 from benchmark.speed.claims.base import Bound, Claim, Curve, Row
 from benchmark.speed.claims.clustering import mixed_spectra
+from benchmark.speed.fresh_process import NO_PEAK, in_a_fresh_process, memory_of
 from benchmark.speed.timing import Figure, seconds
 from benchmark.trial import SplitSpec
 from hsicl_core.encoder import Encoder, ProjectionHead
@@ -86,14 +85,12 @@ class GrowthWithSize(Claim):
                 rounds = _seconds(growth)
             yield _row(growth, "time", "s", rounds)
         for place, growth in enumerate(_MEMORIES):
-            peaks = [_in_a_fresh_process(place, size) for size in growth.sizes]
+            peaks = [in_a_fresh_process(_peak_mib, place, size) for size in growth.sizes]
             known = [peak for peak in peaks if peak is not None and peak > 0]
             if len(known) == len(peaks):
                 yield _row(growth, "memory", "MiB", [known])
             else:
-                yield Row(
-                    what=_words(growth, "memory"), n_threads=1, note="not measured: no peak of memory is told here"
-                )
+                yield Row(what=_words(growth, "memory"), n_threads=1, note=NO_PEAK)
 
 
 def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
@@ -127,22 +124,13 @@ def _warm_up(growth: Growth) -> None:
     growth.prepare(growth.sizes[0] // 8)()
 
 
-def _in_a_fresh_process(place: int, size: int) -> float | None:
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak_mib, place, size).result()
-
-
 def _peak_mib(place: int, size: int) -> float | None:
     """Return the MiB that a run takes at most beyond what is there before it; None where the system does not tell."""
     growth = _MEMORIES[place]
     with in_threads(1):
         _warm_up(growth)
-        run = growth.prepare(size)
-        reset_peak_memory(_CPU)
-        before = peak_memory_mib(_CPU)
-        run()
-        after = peak_memory_mib(_CPU)
-    return None if before is None or after is None else after - before
+        memory = memory_of(growth.prepare(size), _CPU)
+    return None if memory is None else memory.beyond_mib
 
 
 def _embedding(n_pixels: int) -> Run:
