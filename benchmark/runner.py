@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmark.classifier import FittedScene, choose_classifier
+from benchmark.classifier import Classifier, FittedScene, choose_classifiers
 from benchmark.computing import reproducibly, resolve_device
 from benchmark.fitting import fit_scenes
 from benchmark.methods.base import BEYOND_PATCH
@@ -78,20 +78,22 @@ def _run(groups: Sequence[Sequence[Trial]], scene: Scene, device: torch.device) 
     with reproducibly():
         fits = fit_scenes([trials[0] for trials in groups], scene, device)
         for trials, fitted in zip(groups, fits, strict=True):
-            for trial in trials:
+            if isinstance(fitted, Exception):
+                yield from (_failure(trial, fitted) for trial in trials)
+                continue
+            for trial, chosen in zip(trials, choose_classifiers(trials, scene, fitted), strict=True):
                 try:
-                    if isinstance(fitted, Exception):
-                        yield _failure(trial, fitted)
-                    else:
-                        yield _score(trial, scene, fitted, n_shared=len(trials))
+                    yield _score(trial, scene, fitted, *chosen, n_shared=len(trials))
                 except Exception as error:
                     yield _failure(trial, error)
 
 
-def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> RunRecord:
+def _score(
+    trial: Trial, scene: Scene, fitted: FittedScene, classifier: Classifier | Exception, choose_s: float, n_shared: int
+) -> RunRecord:
+    if isinstance(classifier, Exception):
+        raise classifier
     clock = time.perf_counter()
-    classifier = choose_classifier(trial, scene, fitted)
-    choose_s = time.perf_counter() - clock
     split = classifier.split
     confusion_val = confusion(scene, split.val, classifier.predict)
     confusion_test = confusion(scene, split.test, classifier.predict) if trial.purpose == "trial" else None
@@ -101,7 +103,7 @@ def _score(trial: Trial, scene: Scene, fitted: FittedScene, n_shared: int) -> Ru
         **split_columns(scene, split, None if METHODS.get(trial.method).bounded_view else BEYOND_PATCH),
         status="ok", confusion_val=confusion_val, confusion_test=confusion_test,
         chosen_json=canonical_json(classifier.chosen.parameters),
-        n_shared=n_shared, choose_s=choose_s, protocol_s=time.perf_counter() - clock,
+        n_shared=n_shared, choose_s=choose_s, protocol_s=choose_s + time.perf_counter() - clock,
     )  # fmt: skip
 
 

@@ -242,10 +242,10 @@ def value_key(value: Any) -> str:
     """Return a parameter's value as canonical JSON: hashable, and equal for equal values."""
     if isinstance(value, str | int | float):
         # Of equal values of different types, as 1, 1.0 and True are, and of the zeros, each has a text of its own.
-        return _key_of_scalar(type(value), value) if value else json.dumps(value)
+        return _key_of_scalar(type(value).__name__, value) if value else json.dumps(value)
     return json.dumps(value, sort_keys=True)
 
 
 @functools.lru_cache(maxsize=2**14)
-def _key_of_scalar(kind: type, value: str | float) -> str:
+def _key_of_scalar(kind: str, value: str | float) -> str:
     return json.dumps(value)

@@ -73,7 +73,12 @@ COLUMNS: tuple[tuple[str, pa.DataType, str], ...] = (
         pa.float64(),
         "seconds to train the protocol's classifier and apply it to validation and test pixels",
     ),
-    ("choose_s", pa.float64(), "those of protocol_s to train and choose the classifier; null in old rows"),
+    (
+        "choose_s",
+        pa.float64(),
+        "those of protocol_s to train and choose the classifier; of trials solved together an equal share; null in old "
+        "rows",
+    ),
     ("peak_memory_mib", pa.float64(), "peak memory: of the process on CPU, of the allocator on CUDA, in MiB"),
     ("fit_memory_mib", pa.float64(), "the same while fitting; null in old rows"),
     ("embed_memory_mib", pa.float64(), "the same while embedding the scene; null in old rows"),

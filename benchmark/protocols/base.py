@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -57,6 +57,23 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a trial has to choose from.
+
+    Attributes:
+        train_x: what was prepared for the n_train training pixels.
+        train_y: (n_train,) class indices.
+        val_x: what was prepared for the n_val validation pixels.
+        val_y: (n_val,) class indices.
+    """
+
+    train_x: Inputs
+    train_y: Labels
+    val_x: Inputs
+    val_y: Labels
+
+
+@dataclass(frozen=True, kw_only=True)
 class Protocol(ABC):
     """A way to score an embedding. Its dataclass fields are its parameters.
 
@@ -65,9 +82,12 @@ class Protocol(ABC):
     Attributes:
         reads: ``"embedding"``; or what stands in its place: ``"scores"``, the class scores of a method that classifies,
             or ``"network"``, of a method that can be trained on (``Network``).
+        solves_together: whether ``choose_together`` takes less time than ``choose`` after ``choose``. The runner then
+            gives it all trials of a fit at once; of others it gives one after the other, as each is recorded.
     """
 
     reads: ClassVar[str] = "embedding"
+    solves_together: ClassVar[bool] = False
 
     def prepare(self, read: Any, pixels: Labels) -> Prepared:
         """Return what ``choose`` and its classifier will be given of every pixel; here what was read itself.
@@ -90,6 +110,22 @@ class Protocol(ABC):
             val_x: what was prepared for the n_val validation pixels.
             val_y: (n_val,) class indices.
         """
+
+    def choose_together(self, problems: Sequence[Problem]) -> list[Chosen | Exception]:
+        """Return what ``choose`` would of each problem, in order, or what it failed with; here by ``choose`` itself.
+
+        A result must not depend on the other problems, bit for bit, nor on their order.
+
+        Args:
+            problems: of one embedding, prepared by this instance.
+        """
+        found: list[Chosen | Exception] = []
+        for each in problems:
+            try:
+                found.append(self.choose(each.train_x, each.train_y, each.val_x, each.val_y))
+            except Exception as error:
+                found.append(error)
+        return found
 
 
 class Standardized:

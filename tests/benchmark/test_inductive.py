@@ -10,7 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from benchmark import METHODS, Scene, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial, runner
+from benchmark import METHODS, Scene, SplitSpec, Trial, fitting, plan_trial, run_group, run_trial
+from benchmark.classifier import choose_classifier
 from benchmark.memo import Memo
 from benchmark.methods import _contrastive
 from benchmark.planning import group_trials, split_of
@@ -145,7 +146,7 @@ def test_the_protocol_takes_its_statistics_from_the_same_pixels(method: str, pro
     # What is predicted of validation pixels is compared: these stay.
     for scene in (SCENE, changed("noise", val=False), changed("constant", val=False)):
         planned = trial(method, scene=scene, protocol=protocol)
-        classifier = runner.choose_classifier(planned, scene, fitting.fit_scene(planned, scene, CPU))
+        classifier = choose_classifier(planned, scene, fitting.fit_scene(planned, scene, CPU))
         read = classifier.rows[np.concatenate([split.train, split.val])]
         found.append((read, classifier.predict(split.val), classifier.chosen.parameters))
         record = run_trial(planned, scene)

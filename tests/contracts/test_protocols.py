@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import PROTOCOLS, protocols
-from benchmark.protocols.base import Network, Protocol
+from benchmark.protocols.base import Chosen, Network, Problem, Protocol
 from benchmark.trial import canonical_json
 
 each = pytest.mark.parametrize("name", PROTOCOLS.names())
@@ -242,6 +242,37 @@ def test_few_labels_missing_classes_and_equal_vectors(name: str, train: Any, val
         confidence = chosen.confidence(x)
         assert confidence.shape == predicted.shape
         assert ((confidence >= 0) & (confidence <= 1)).all()
+
+
+@each
+def test_many_problems_are_chosen_for_as_each_alone_in_any_order(name: str) -> None:
+    # Sizes and classes differ; of one class alone there may be nothing to learn.
+    parts = [draw(n, n, noise=3) for n in (1, 2, 2, 5, 9)]
+    protocol, (*prepared, _) = ready(name, *(x for x, _ in parts))
+    labels = [y for _, y in parts]
+    labels[2] = np.full(6, CLASSES[0])
+    labels[3] = np.where(labels[3] == CLASSES[2], CLASSES[1], labels[3])
+    val, val_y = prepared[-1], labels[-1]
+    problems = [Problem(train_x=x, train_y=y, val_x=val, val_y=val_y) for x, y in zip(prepared, labels, strict=True)]
+    together, backwards = protocol.choose_together(problems), protocol.choose_together(problems[::-1])[::-1]
+    assert len(together) == len(problems)
+    for problem, *found in zip(problems, together, backwards, strict=True):
+        found += protocol.choose_together([problem])
+        try:
+            found.append(protocol.choose(problem.train_x, problem.train_y, val, val_y))
+        except Exception as error:
+            found.append(error)
+        first = found[0]
+        for other in found[1:]:
+            if isinstance(first, Exception):
+                assert (type(other), str(other)) == (type(first), str(first))
+                continue
+            assert isinstance(other, Chosen)
+            assert other.parameters == first.parameters
+            assert np.array_equal(other.predict(val), first.predict(val))
+            if first.confidence is not None:
+                assert other.confidence is not None
+                assert np.array_equal(other.confidence(val), first.confidence(val))
 
 
 @each
