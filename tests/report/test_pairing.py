@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -104,6 +104,17 @@ def test_wilcoxon_is_the_exact_test(difference):
     first = 0.5 + np.array(difference) / 100
     assert wilcoxon_p(first, np.full(len(first), 0.5)) == pytest.approx(exact_signed_rank_p(difference))
     assert wilcoxon_p(np.full(len(first), 0.5), first) == pytest.approx(exact_signed_rank_p(difference))
+
+
+@given(
+    differences=st.lists(st.integers(-30, 30).filter(bool), min_size=1, max_size=60)
+    | st.lists(st.integers(-900, 900).filter(bool), min_size=1, max_size=60, unique_by=abs)
+)
+@settings(deadline=None, max_examples=150)
+def test_wilcoxon_gives_the_numbers_of_scipy(differences):
+    # Many ties, or none; from where every choice of signs is counted to where it is not.
+    found = wilcoxon_p(np.array(differences) / 1000, np.zeros(len(differences)))
+    assert found == pytest.approx(stats.wilcoxon(differences).pvalue, rel=1e-9)
 
 
 def test_wilcoxon_of_many_pairs_is_that_of_scipy():
