@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from results import open_store
 from results.schema import SCHEMA
 
-_RELEASED = Path(__file__).parents[2] / "results" / "released" / "leaderboard"
+# One row of each of its scenes is what the others are made of.
+RELEASED = Path(__file__).parents[2] / "results" / "released" / "leaderboard"
 _ENTRANTS = {
     "mined_negatives": "ours", "sup_con_clusters": "ours", "equal_count": "ours", "nt_xent": "self_supervised",
     "oracle_negatives": "bound",
@@ -50,7 +51,7 @@ def write_large_store(folder: Path, n_configurations: int) -> int:
 
 def _released_rows() -> Iterator[pa.Table]:
     """Yield one row of every scene."""
-    table = open_store(_RELEASED).read()
+    table = open_store(RELEASED).read()
     wanted = {"method": "mined_negatives", "split_rule": "random", "purpose": "trial", "status": "ok"}
     columns = zip(*(table.column(name).to_pylist() for name in wanted), strict=True)
     places = [place for place, values in enumerate(columns) if values == tuple(wanted.values())]

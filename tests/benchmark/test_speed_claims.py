@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmark.computing import peak_memory_mib, reset_peak_memory
-from benchmark.speed.claims import clustering, growth, tiled_loss, usual_loop
+from benchmark.speed.claims import clustering, growth, starting, tiled_loss, usual_loop
 from benchmark.speed.claims.base import Bound, Row
 from benchmark.speed.claims.growth import Growth, exponent
 from benchmark.speed.claims.tiled_loss import TiledLoss
 from benchmark.speed.claims.usual_loop import PatchPairs
 from benchmark.speed.fresh_process import NO_PEAK, Memory, in_a_fresh_process, memory_of
+from benchmark.speed.large_store import write_large_store
 from hsicl_core.patches import PatchSource
+from report.groups import build_groups
+from report.rows import read_rows
 
+GOLDEN_STORE = Path(__file__).parents[1] / "golden" / "store"
 CPU = torch.device("cpu")
 GROWTHS = [*growth._TIMES, *growth._MEMORIES]
 TELLS_PEAKS = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs /proc")
@@ -51,6 +56,38 @@ def test_the_usual_loop_drops_whole_channels_as_often_as_ours() -> None:
     assert view.dtype == torch.float32
     assert bool((view == view[:, :1, :1]).all())
     assert float((view[:, 0, 0] == 0).float().mean()) == pytest.approx(0.2, abs=0.03)
+
+
+def test_commands_are_run_as_processes_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starting, "_REPEATS", 1)
+    monkeypatch.setattr(starting, "RELEASED", GOLDEN_STORE)
+    monkeypatch.setattr(starting, "_SMALL", 1)
+    monkeypatch.setattr(starting, "_LARGE", 2)
+    rows = {row.what: row for row in starting.Starting().measure(CPU)}
+    assert [row.unit for row in rows.values()] == ["s", "s", "s", "s", "MiB", "s", "MiB"]
+    large = rows["hsicl report of 2,000 rows, a sweep of ratio, temperature and K: memory"]
+    # More than torch-free Python with pandas, and not what this process holds.
+    assert large.figure is not None
+    assert 100 < large.figure.median < 1000
+
+
+def test_a_process_that_fails_is_not_measured() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        starting._run("-c", "raise SystemExit(3)")
+
+
+@pytest.mark.parametrize("n_configurations", [1, 3])
+def test_a_large_store_is_one_that_a_sweep_could_have_written(n_configurations: int, tmp_path: Path) -> None:
+    assert write_large_store(tmp_path, n_configurations) == 1000 * n_configurations
+    groups = build_groups(read_rows(str(tmp_path)))
+    assert len(groups) == 4
+    for group in groups:
+        assert group.cells == "10 x 5"
+        assert len(group.configurations) == 5 * n_configurations
+        assert all(item.is_complete for item in group.configurations)
+        # What was mixed up keeps the pixels of every class: scores are fractions that differ.
+        assert len({item.oa.tobytes() for item in group.configurations}) == 5 * n_configurations
+        assert all(0 < item.oa.min() <= item.oa.max() < 1 for item in group.configurations)
 
 
 def test_inertia_is_the_squared_distances_to_the_means() -> None:
