@@ -64,7 +64,7 @@ def read_rows(store_uri: str) -> pd.DataFrame:
         store_uri: folder or URI that ``results.open_store`` understands.
 
     Raises:
-        ReportError: a row's parameters are not a JSON object.
+        ReportError: a row's parameters are not a JSON object, or a confusion matrix is not square.
         StoreError: the store does not exist or holds a torn file.
     """
     folder = Path(store_uri)
@@ -88,7 +88,7 @@ def tidy(table: pa.Table) -> pd.DataFrame:
         table: rows in the schema of ``results.schema``.
 
     Raises:
-        ReportError: a row's parameters are not a JSON object.
+        ReportError: a row's parameters are not a JSON object, or a confusion matrix is not square.
     """
     return _frame(_condensed(table.select(_READ)))
 
@@ -99,7 +99,7 @@ def _condensed(table: pa.Table) -> pa.Table:
     for name in table.column_names:
         column = table.column(name).combine_chunks()
         if name in _MATRICES:
-            for score, values in scores_of_rows(column).items():
+            for score, values in _scores(name, column).items():
                 columns[f"{_MATRICES[name]}{score}"] = pa.array(values)
         elif name == "trial_id":
             columns[name] = column
@@ -108,6 +108,14 @@ def _condensed(table: pa.Table) -> pa.Table:
             if pa.types.is_string(columns[name].type):
                 columns[name] = columns[name].dictionary_encode()
     return pa.table(columns)
+
+
+def _scores(name: str, column: pa.Array) -> dict[str, NDArray[np.float64]]:
+    try:
+        return scores_of_rows(column)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ReportError(f"a {name} is not square ({reason}): run 'hsicl store verify' to see whose") from error
 
 
 def _as_json(column: pa.Array) -> pa.DictionaryArray:

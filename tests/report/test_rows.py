@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from report.errors import ReportError
 from report.rows import read_rows, tidy
 from results import open_store
 from results import store as store_module
@@ -81,3 +82,9 @@ def test_whole_numbers_stay_whole_and_what_is_missing_is_none() -> None:
     rows = frame_of(labels_per_class=5, masks=None)
     assert type(rows["labels_per_class"][0]) is int
     assert rows["masks"][0] is None
+
+
+def test_a_matrix_that_is_none_is_one_line() -> None:
+    with pytest.raises(ReportError, match=r"a confusion_test is not square .*: run 'hsicl store verify'") as caught:
+        frame_of(confusion_test=[[1, 2], [3]])
+    assert "\n" not in str(caught.value)
