@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -15,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmark.computing import in_threads
 from benchmark.memo import Memo, ScopedMemo
 from benchmark.methods.base import FitData, Method
+from benchmark.node_cache import share_in
 from benchmark.registries import METHODS
 from benchmark.speed.claims.base import NOT_MEASURED, Bound, Claim, Row
 from benchmark.speed.timing import alternate, ratio
@@ -30,7 +33,8 @@ class FusedTrials(Claim):
     """Fits of ``mined_negatives`` with temperatures, mixtures and seeds of their own, otherwise its defaults.
 
     Naive is one fit after the other, with all threads; beside each other are fits of one thread each, as many at a time
-    as there are processors. That is how the Ray executor runs them on CPUs.
+    as there are processors. That is how the Ray executor runs them on CPUs, and as there, what one has clustered the
+    others read. On either side pseudolabels are made in the turn that warms up.
     """
 
     title: ClassVar[str] = "Fused trials"
@@ -59,9 +63,10 @@ class FusedTrials(Claim):
         )  # fmt: skip
         if is_cuda:
             return
-        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-            list(pool.map(_fit_alone, range(2 * (os.cpu_count() or 1))))
-            with in_threads(n_threads):
+        spawned = multiprocessing.get_context("spawn")
+        with tempfile.TemporaryDirectory() as folder:
+            shared = Path(folder) / "shared"
+            with ProcessPoolExecutor(os.cpu_count(), spawned, share_in, (shared,)) as pool, in_threads(n_threads):
                 beside, naive = alternate(lambda: list(pool.map(_fit_alone, range(_N_MEMBERS))), in_turn, repeats=3)
         yield Row(
             what=f"{what}beside each other, in one thread each", n_threads=n_threads, bound=Bound(least=1.3),
