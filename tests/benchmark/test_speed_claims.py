@@ -64,7 +64,7 @@ def test_commands_are_run_as_processes_of_their_own(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(starting, "_SMALL", 1)
     monkeypatch.setattr(starting, "_LARGE", 2)
     rows = {row.what: row for row in starting.Starting().measure(CPU)}
-    assert [row.unit for row in rows.values()] == ["s", "s", "s", "s", "MiB", "s", "MiB"]
+    assert [row.unit for row in rows.values()] == ["s", "s", "s", "MiB", "ratio"]
     large = rows["hsicl report of 2,000 rows, a sweep of ratio, temperature and K: memory"]
     # More than torch-free Python with pandas, and not what this process holds.
     assert large.figure is not None
