@@ -115,28 +115,41 @@ def test_a_round_is_a_slope_and_the_points_are_medians() -> None:
     assert row.bound.most == 1.15
 
 
-@TELLS_PEAKS
-def test_a_peak_is_what_a_run_takes_beyond_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def filled() -> float | None:
+    """What is told of a run of 64 MiB."""
     kept = []
 
     def filling(n_mib: int) -> growth.Run:
         kept.append(torch.ones(40 * 2**18))
         return lambda: torch.ones(n_mib * 2**18).sum()
 
-    monkeypatch.setattr(growth, "_MEMORIES", [Growth(title="t", x="MiB", sizes=(8, 64), prepare=filling)])
-    assert growth._peak_mib(0, 64) == pytest.approx(64, abs=4)
+    # In a process of its own, where nobody else looks.
+    growth._MEMORIES = [Growth(title="t", x="MiB", sizes=(8, 64), prepare=filling)]
+    return growth._peak_mib(0, 64)
+
+
+@TELLS_PEAKS
+def test_a_peak_is_what_a_run_takes_beyond_what_was_there() -> None:
+    # Of its own: what a process that has run a thousand tests frees meanwhile would count.
+    assert in_a_fresh_process(filled) == pytest.approx(64, abs=4)
+
+
+def told() -> tuple[float | None, Memory | None]:
+    """What is there, and what is told of a run of 40 MiB after 300 MiB have come and gone."""
+    torch.ones(2**18).sum()
+    reset_peak_memory(CPU)
+    before = peak_memory_mib(CPU)
+    torch.ones(300 * 2**18).sum()
+    return before, memory_of(lambda: torch.ones(40 * 2**18).sum(), CPU)
 
 
 @TELLS_PEAKS
 def test_memory_is_told_beyond_what_is_there_and_as_a_whole() -> None:
-    reset_peak_memory(CPU)
-    before = peak_memory_mib(CPU)
-    # Gone before the run: nothing beyond, but of the whole.
-    torch.ones(300 * 2**18).sum()
-    memory = memory_of(lambda: torch.ones(40 * 2**18).sum(), CPU)
+    before, memory = in_a_fresh_process(told)
     assert before is not None
     assert memory is not None
     assert memory.beyond_mib == pytest.approx(40, abs=4)
+    # Nothing of the 300 beyond, but all of them in the whole.
     assert memory.whole_mib == pytest.approx(before + 300, abs=8)
 
 
