@@ -21,7 +21,7 @@ from report.errors import ReportError
 from results import open_store
 from results.metrics import SCORES
 from results.schema import SCHEMA
-from results.score_columns import scores_of_rows
+from results.score_columns import PREFIXES, scores_of_rows
 
 # Rows that differ in any of these answer different questions and never meet in one table.
 GROUP_COLUMNS = (
@@ -42,9 +42,7 @@ _MEASURED = (
     "leakage", "leakage_val", "fit_s", "embed_s", "protocol_s", "choose_s", "fit_memory_mib", "embed_memory_mib",
     "n_parameters",
 )  # fmt: skip
-# What scores are derived from, and the prefix of their names.
-_MATRICES = {"confusion_test": "", "confusion_val": "val_"}
-_SCORES = tuple(f"{prefix}{name}" for prefix in _MATRICES.values() for name in SCORES)
+_SCORES = tuple(f"{prefix}{name}" for prefix in PREFIXES.values() for name in SCORES)
 # Long, and in no table.
 _NOT_READ = ("curves", "diagnostics")
 # What joins texts of a list where none of them holds it.
@@ -98,9 +96,9 @@ def _condensed(table: pa.Table) -> pa.Table:
     columns: dict[str, pa.ChunkedArray | pa.Array] = {}
     for name in table.column_names:
         column = table.column(name).combine_chunks()
-        if name in _MATRICES:
+        if name in PREFIXES:
             for score, values in _scores(name, column).items():
-                columns[f"{_MATRICES[name]}{score}"] = pa.array(values)
+                columns[f"{PREFIXES[name]}{score}"] = pa.array(values)
         elif name == "trial_id":
             columns[name] = column
         else:
@@ -204,8 +202,8 @@ def _params(columns: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
 
 def _parsed(trial_id: str, column: str, text: str | None) -> dict[str, Any]:
     try:
-        params = json.loads(text)  # type: ignore[arg-type]
-    except (TypeError, json.JSONDecodeError):
+        params = json.loads(text or "null")
+    except json.JSONDecodeError:
         params = None
     if not isinstance(params, dict):
         raise ReportError(

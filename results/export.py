@@ -20,11 +20,11 @@ from results.errors import StoreError, one_line
 from results.local_files import put_whole
 from results.metrics import SCORES
 from results.schema import SCHEMA
+from results.score_columns import PREFIXES
 from results.store import ResultStore
 
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_PREFIXES = {"confusion_test": "", "confusion_val": "val_"}
 
 
 class Exported(NamedTuple):
@@ -74,7 +74,7 @@ def flat_table(rows: pa.Table) -> pa.Table:
         else rows.column(name)
         for name in SCHEMA.names
     }
-    for matrix, prefix in _PREFIXES.items():
+    for matrix, prefix in PREFIXES.items():
         matrices = rows.column(matrix).to_pylist()
         for score, derive in SCORES.items():
             columns[f"{prefix}{score}"] = pa.array([_score(derive, each) for each in matrices], pa.float64())

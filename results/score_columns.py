@@ -10,6 +10,9 @@ from results.metrics import SCORES
 
 Floats = NDArray[np.float64]
 
+# The columns with matrices, and what the names of the scores derived from them begin with.
+PREFIXES = {"confusion_test": "", "confusion_val": "val_"}
+
 
 def scores_of_rows(matrices: pa.Array) -> dict[str, Floats]:
     """Return the scores of ``results.metrics.SCORES`` of every matrix, NaN where there is none.
