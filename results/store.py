@@ -269,11 +269,13 @@ def _ok_ids(table: pa.Table) -> set[str]:
 def _gathered(parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield the rows in tables of some thousand: files of one trial are put together."""
     pending: list[pa.Table] = []
+    n_rows = 0
     for part in parts:
         pending.append(part)
-        if sum(table.num_rows for table in pending) >= _PART_ROWS:
+        n_rows += part.num_rows
+        if n_rows >= _PART_ROWS:
             yield pa.concat_tables(pending)
-            pending = []
+            pending, n_rows = [], 0
     if pending:
         yield pa.concat_tables(pending)
 
